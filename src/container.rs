@@ -1,0 +1,478 @@
+//! The builder: the face of the library.
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::ExitStatus;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::identity::IdentityConfig;
+use crate::config::limits::Limits;
+use crate::config::mounts::{FileConfig, Operation, Root};
+use crate::config::namespaces::NamespaceConfig;
+use crate::config::program::Program;
+use crate::config::stdio::StdioConfig;
+use crate::config::{
+    Bind, Capabilities, CapabilitySets, IdMapping, NamespaceSource, Namespaces, Overlay, Proc, Resource,
+    Stdio, Tmpfs,
+};
+use crate::error::Result;
+use crate::host::{self, Child, Output};
+
+/// A program and the container to run it in.
+///
+/// A `Container` is a description; nothing happens before [`spawn`](Self::spawn),
+/// [`status`](Self::status) or [`output`](Self::output), each of which can be called many times, also from
+/// several threads at once. Every run starts from the same state.
+///
+/// Without further calls a container has:
+///
+/// - new [namespaces](Namespaces) of every kind; of the network only loopback;
+/// - a read-only root file system: the host's `/usr` and its links, of `/etc` what programs need to run;
+/// - a private `/tmp` of 256 MiB, a `/proc` of its own with the paths that OCI runtimes mask masked, a
+///   minimal `/dev`;
+/// - user and group id 1000 inside, no capabilities, `no_new_privs`, no core dumps;
+/// - no descriptor but standard input, output and error;
+/// - an environment of `PATH`, `HOME=/tmp` and `LANG=C.UTF-8`;
+/// - `/` as working directory, a session of its own, umask 022.
+///
+/// There is no system call filter yet: that comes with a later version.
+///
+/// Setters take and return the value, so that they chain; errors in what they were given are found
+/// before anything is created, and returned by the call that runs the program.
+///
+/// ```no_run
+/// use cofferdam::{Container, Namespaces};
+/// let mut child = Container::new()
+///     .command("/bin/sh")
+///     .args(["-c", "echo hello"])
+///     .namespaces(Namespaces::all())
+///     .memory_limit(64 << 20)
+///     .rootfs("/path")
+///     .spawn()?;
+/// let report = child.wait()?;
+/// println!("{} after {:?}", report.cause(), report.wall_time());
+/// # Ok::<(), cofferdam::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "a container does nothing until it is spawned"]
+pub struct Container {
+    pub(crate) program: Program,
+    pub(crate) namespaces: NamespaceConfig,
+    pub(crate) files: FileConfig,
+    pub(crate) identity: IdentityConfig,
+    pub(crate) stdio: StdioConfig,
+    pub(crate) limits: Limits,
+}
+
+/// # The program
+impl Container {
+    /// A container with the defaults described above, and no program yet.
+    pub fn new() -> Self {
+        Container::default()
+    }
+
+    /// The program to run, as seen from inside. A name without `/` is looked up in the `PATH` that the
+    /// workload will have.
+    pub fn command(mut self, program: impl AsRef<OsStr>) -> Self {
+        self.program.name = Some(program.as_ref().to_owned());
+        self
+    }
+
+    /// Adds an argument.
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.program.arguments.push(argument.as_ref().to_owned());
+        self
+    }
+
+    /// Adds arguments.
+    pub fn args<S: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = S>) -> Self {
+        let arguments = arguments.into_iter().map(|argument| argument.as_ref().to_owned());
+        self.program.arguments.extend(arguments);
+        self
+    }
+
+    /// Sets an environment variable.
+    pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        let (key, value) = (key.as_ref().to_owned(), value.as_ref().to_owned());
+        self.program.environment.variables.insert(key, value);
+        self
+    }
+
+    /// Sets environment variables.
+    pub fn envs<K: AsRef<OsStr>, V: AsRef<OsStr>>(self, variables: impl IntoIterator<Item = (K, V)>) -> Self {
+        variables.into_iter().fold(self, |container, (key, value)| container.env(key, value))
+    }
+
+    /// Removes an environment variable, be it one of the defaults.
+    pub fn env_remove(mut self, key: impl AsRef<OsStr>) -> Self {
+        self.program.environment.variables.remove(key.as_ref());
+        self
+    }
+
+    /// Removes all environment variables, the defaults too. The host's are never passed on.
+    pub fn env_clear(mut self) -> Self {
+        self.program.environment.variables.clear();
+        self
+    }
+
+    /// The working directory, an absolute path inside. The default is `/`.
+    pub fn current_dir(mut self, directory: impl AsRef<Path>) -> Self {
+        self.program.directory = Some(directory.as_ref().to_owned());
+        self
+    }
+
+    /// Standard input. The default is the host's for [`spawn`](Self::spawn) and
+    /// [`status`](Self::status), and nothing for [`output`](Self::output).
+    pub fn stdin(self, stdio: impl Into<Stdio>) -> Self {
+        self.stream(0, stdio.into())
+    }
+
+    /// Standard output. The default is the host's for [`spawn`](Self::spawn) and
+    /// [`status`](Self::status), and a pipe for [`output`](Self::output).
+    pub fn stdout(self, stdio: impl Into<Stdio>) -> Self {
+        self.stream(1, stdio.into())
+    }
+
+    /// Standard error. The defaults are those of [`stdout`](Self::stdout).
+    pub fn stderr(self, stdio: impl Into<Stdio>) -> Self {
+        self.stream(2, stdio.into())
+    }
+
+    fn stream(mut self, number: usize, stdio: Stdio) -> Self {
+        self.stdio.streams[number] = Some(stdio);
+        self
+    }
+
+    /// A further descriptor, which has `number` (3 or more) in the workload.
+    pub fn fd(mut self, number: u32, fd: impl Into<OwnedFd>) -> Self {
+        self.stdio.extra.push((number, Arc::new(fd.into())));
+        self
+    }
+}
+
+/// # Namespaces
+impl Container {
+    /// Which namespaces are new; the others are the host's. The default is [`Namespaces::all`].
+    pub fn namespaces(mut self, new: Namespaces) -> Self {
+        self.namespaces.new = new;
+        self
+    }
+
+    /// Shares namespaces with the host: a loosening.
+    ///
+    /// With [`MOUNT`](Namespaces::MOUNT) the workload sees the host's files, and the container can have
+    /// no root file system of its own. With [`PID`](Namespaces::PID) the workload sees the host's
+    /// processes; init is then an ordinary process, and cannot end what a descendant of the workload
+    /// leaves behind if init itself is killed.
+    pub fn share(mut self, kinds: Namespaces) -> Self {
+        self.namespaces.new -= kinds;
+        self
+    }
+
+    /// Enters existing namespaces, through a namespace file (open or by path) or those of a running
+    /// [`Child`].
+    ///
+    /// An ordinary user must join the user namespace that owns the others along with them.
+    ///
+    /// ```no_run
+    /// use cofferdam::{Container, Namespaces};
+    /// let server = Container::new().command("server").spawn()?;
+    /// let client = Container::new()
+    ///     .command("client")
+    ///     .join(Namespaces::USER | Namespaces::NET, &server)
+    ///     .spawn()?;
+    /// # Ok::<(), cofferdam::Error>(())
+    /// ```
+    pub fn join(mut self, kinds: Namespaces, source: impl Into<NamespaceSource>) -> Self {
+        self.namespaces.new -= kinds;
+        self.namespaces.joined.push((kinds, source.into()));
+        self
+    }
+
+    /// The host name, up to 64 bytes. The default is `cofferdam`.
+    pub fn hostname(mut self, name: impl AsRef<OsStr>) -> Self {
+        self.namespaces.host_name = Some(name.as_ref().to_owned());
+        self
+    }
+
+    /// Moves the workload's `CLOCK_MONOTONIC` ahead of the host's, or with a negative value back.
+    /// Seconds; the sum must not be negative. See time_namespaces(7).
+    pub fn monotonic_offset(mut self, seconds: i64) -> Self {
+        self.namespaces.clock.monotonic = seconds;
+        self
+    }
+
+    /// Moves the workload's `CLOCK_BOOTTIME`, which is what `uptime` shows. Seconds; the sum must not be
+    /// negative.
+    pub fn boottime_offset(mut self, seconds: i64) -> Self {
+        self.namespaces.clock.boottime = seconds;
+        self
+    }
+}
+
+/// # Files
+///
+/// The root file system is made first, then `/proc`, `/dev` and `/tmp`, then everything else in the
+/// order of the calls. An operation whose target is exactly `/proc`, `/dev`, `/dev/shm` or `/tmp` takes
+/// the place of the default there.
+impl Container {
+    /// A directory of the host is the root file system, read-only. Mount points that it lacks are added
+    /// by an overlay, and the directory stays as it is (Linux 5.11; before that it must have them).
+    pub fn rootfs(mut self, directory: impl AsRef<Path>) -> Self {
+        self.files.root = Root::Directory { path: directory.as_ref().to_owned(), writable: false };
+        self
+    }
+
+    /// A directory of the host is the root file system, and what the workload writes stays in it.
+    /// Mount points that it lacks are created in it.
+    pub fn rootfs_writable(mut self, directory: impl AsRef<Path>) -> Self {
+        self.files.root = Root::Directory { path: directory.as_ref().to_owned(), writable: true };
+        self
+    }
+
+    /// An overlay is the root file system; its own target is not looked at.
+    pub fn rootfs_overlay(mut self, overlay: Overlay) -> Self {
+        self.files.root = Root::Overlay(overlay);
+        self
+    }
+
+    /// A file or directory of the host appears inside.
+    pub fn bind(self, bind: Bind) -> Self {
+        self.operation(Operation::Bind(bind))
+    }
+
+    /// Short for [`bind`](Self::bind) of [`Bind::read_only`].
+    pub fn bind_read_only(self, source: impl AsRef<Path>, target: impl AsRef<Path>) -> Self {
+        self.bind(Bind::read_only(source, target))
+    }
+
+    /// Short for [`bind`](Self::bind) of [`Bind::writable`].
+    pub fn bind_writable(self, source: impl AsRef<Path>, target: impl AsRef<Path>) -> Self {
+        self.bind(Bind::writable(source, target))
+    }
+
+    /// A file system in memory.
+    pub fn tmpfs(self, tmpfs: Tmpfs) -> Self {
+        self.operation(Operation::Tmpfs(tmpfs))
+    }
+
+    /// Several directories shown as one.
+    pub fn overlay(self, overlay: Overlay) -> Self {
+        self.operation(Operation::Overlay(overlay))
+    }
+
+    /// A directory, with its parents, mode 755. Nothing happens if it exists.
+    pub fn directory(self, path: impl AsRef<Path>) -> Self {
+        self.operation(Operation::Directory { path: path.as_ref().to_owned(), mode: 0o755 })
+    }
+
+    /// A file with this content, mode 644. Over a root file system from the host it is bound over the
+    /// place, and the host's file stays as it is.
+    pub fn file(self, path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> Self {
+        self.file_with_mode(path, content, 0o644)
+    }
+
+    /// A file with this content and these mode bits, such as 0o755 for a program.
+    pub fn file_with_mode(self, path: impl AsRef<Path>, content: impl AsRef<[u8]>, mode: u32) -> Self {
+        let content = content.as_ref().into();
+        self.operation(Operation::File { path: path.as_ref().to_owned(), mode, content })
+    }
+
+    /// A symbolic link at `path` to `target`.
+    pub fn symlink(self, target: impl AsRef<Path>, path: impl AsRef<Path>) -> Self {
+        let (target, path) = (target.as_ref().to_owned(), path.as_ref().to_owned());
+        self.operation(Operation::Symlink { target, path })
+    }
+
+    fn operation(mut self, operation: Operation) -> Self {
+        self.files.operations.push(operation);
+        self
+    }
+
+    /// What `/proc` is. The default is [`Proc::New`].
+    pub fn proc(mut self, proc: Proc) -> Self {
+        self.files.proc = proc;
+        self
+    }
+
+    /// Whether there is a minimal `/dev`: `null`, `zero`, `full`, `random`, `urandom`, `tty`, `pts`,
+    /// `shm`, `mqueue` and the usual links. The default is yes.
+    pub fn dev(mut self, wanted: bool) -> Self {
+        self.files.dev = wanted;
+        self
+    }
+
+    /// Size of the private `/tmp` in bytes; 0 for none. The default is 256 MiB.
+    pub fn tmp_size(mut self, bytes: u64) -> Self {
+        self.files.tmp_size = bytes;
+        self
+    }
+}
+
+/// # Identity
+impl Container {
+    /// User and group id inside. The default is 1000 and 1000.
+    pub fn user(mut self, uid: u32, gid: u32) -> Self {
+        self.identity.user = Some((uid, gid));
+        self
+    }
+
+    /// Supplementary groups inside. The default is none; ids must be mapped, which needs ranges.
+    ///
+    /// With a single mapped id and without root the kernel forbids to drop the caller's own
+    /// supplementary groups: they show as `nogroup` and still count for access to files of the host.
+    pub fn groups(mut self, gids: impl IntoIterator<Item = u32>) -> Self {
+        self.identity.groups = gids.into_iter().collect();
+        self
+    }
+
+    /// How ids inside correspond to the host's.
+    pub fn id_mapping(mut self, mapping: IdMapping) -> Self {
+        self.identity.mapping = mapping;
+        self
+    }
+
+    /// The umask. The default is 022.
+    pub fn umask(mut self, mask: u32) -> Self {
+        self.identity.umask = mask;
+        self
+    }
+
+    /// Whether set-user-ID files and the like can give the workload more privileges. `false` is a
+    /// loosening; the default is `true`.
+    pub fn no_new_privs(mut self, wanted: bool) -> Self {
+        self.identity.no_new_privs = wanted;
+        self
+    }
+
+    /// Gives the workload capabilities, in all five sets: a loosening.
+    pub fn capabilities(self, capabilities: Capabilities) -> Self {
+        self.capability_sets(CapabilitySets::all_five(capabilities))
+    }
+
+    /// Gives the workload these capability sets: a loosening.
+    pub fn capability_sets(mut self, sets: CapabilitySets) -> Self {
+        self.identity.capabilities = sets;
+        self
+    }
+
+    /// A resource limit, soft and hard; `u64::MAX` for none. The default is the host's, and 0 for
+    /// [`Resource::Core`].
+    pub fn rlimit(mut self, resource: Resource, soft: u64, hard: u64) -> Self {
+        self.identity.rlimits.retain(|(known, ..)| *known != resource);
+        self.identity.rlimits.push((resource, soft, hard));
+        self
+    }
+
+    /// The nice value, -20 to 19. The default is the host's.
+    pub fn nice(mut self, value: i32) -> Self {
+        self.identity.nice = Some(value);
+        self
+    }
+
+    /// The CPUs that the workload starts on, by number (sched_setaffinity(2)). The workload can change
+    /// it; the limit that it cannot change is a cpuset.
+    pub fn affinity(mut self, cpus: impl IntoIterator<Item = usize>) -> Self {
+        self.identity.affinity = Some(cpus.into_iter().collect());
+        self
+    }
+
+    /// How eagerly the out-of-memory killer picks the workload, -1000 to 1000; see
+    /// proc_pid_oom_score_adj(5). Below the host's own it needs `CAP_SYS_RESOURCE`.
+    pub fn oom_score_adj(mut self, value: i32) -> Self {
+        self.identity.oom_score_adj = Some(value);
+        self
+    }
+
+    /// Whether addresses are randomised. `false` makes runs reproducible and attacks easier; the default
+    /// is `true`.
+    pub fn aslr(mut self, wanted: bool) -> Self {
+        self.identity.aslr = wanted;
+        self
+    }
+}
+
+/// # Limits
+///
+/// A limit that cannot be enforced here is an error, with the reason and the remedy.
+impl Container {
+    /// The most memory that the container can use, in bytes, with no swap beside it: page cache, tmpfs
+    /// and kernel memory count. Needs a writable cgroup with the memory controller.
+    pub fn memory_limit(mut self, bytes: u64) -> Self {
+        self.limits.memory = Some(bytes);
+        self
+    }
+
+    /// The most processes and threads. Needs a writable cgroup with the pids controller.
+    pub fn pids_limit(mut self, count: u64) -> Self {
+        self.limits.pids = Some(count);
+        self
+    }
+
+    /// The most CPU time per time, in CPUs: 1.5 is one and a half. Needs a writable cgroup with the cpu
+    /// controller.
+    pub fn cpus(mut self, cpus: f64) -> Self {
+        self.limits.cpus = Some(cpus);
+        self
+    }
+
+    /// The most time from the start of the workload to its end. Init enforces it, whatever the host
+    /// does.
+    pub fn wall_time_limit(mut self, time: Duration) -> Self {
+        self.limits.wall_time = Some(time);
+        self
+    }
+}
+
+/// # Running
+impl Container {
+    /// Starts the program and returns a handle as soon as it runs. Standard streams are the host's unless
+    /// set.
+    ///
+    /// # Errors
+    /// Anything that keeps the program from running as described: see [`Error`](crate::Error). Nothing is
+    /// left behind.
+    pub fn spawn(&self) -> Result<Child> {
+        host::spawn(self, Stdio::inherit(), Stdio::inherit())
+    }
+
+    /// Runs the program to its end. Standard streams are the host's unless set.
+    ///
+    /// # Errors
+    /// As [`spawn`](Self::spawn).
+    pub fn status(&self) -> Result<ExitStatus> {
+        self.spawn()?.wait().map(|report| report.status())
+    }
+
+    /// Runs the program to its end and collects what it writes. Standard input is empty and the other
+    /// streams are collected unless set.
+    ///
+    /// ```
+    /// use cofferdam::Container;
+    /// let output = Container::new().command("/bin/sh").args(["-c", "echo $0 $HOME", "hello"]).output()?;
+    /// assert_eq!(output.stdout, b"hello /tmp\n");
+    /// # Ok::<(), cofferdam::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`spawn`](Self::spawn), or when reading fails.
+    pub fn output(&self) -> Result<Output> {
+        host::spawn(self, Stdio::null(), Stdio::piped())?.wait_with_output()
+    }
+
+    /// The steps that a run would take here, one a line, with the names that errors use. Nothing is
+    /// created.
+    ///
+    /// # Errors
+    /// As [`spawn`](Self::spawn), for what is found before anything is created.
+    pub fn explain(&self) -> Result<String> {
+        host::explain(self)
+    }
+
+    /// The name of the host inside.
+    pub(crate) fn host_name(&self) -> OsString {
+        self.namespaces.host_name.clone().unwrap_or_else(|| "cofferdam".into())
+    }
+}

@@ -1,0 +1,97 @@
+//! The host's end of the control socket.
+
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, MsgFlags, Shutdown, SockFlag, SockType, send, sendmsg, shutdown,
+    socketpair,
+};
+
+use super::sys;
+use crate::wire::{Command, Header, Record};
+
+/// The socket. When it waits, it watches the process at the other end too: the end of file fails to come
+/// while a process that another thread forked holds a copy of that end.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    socket: OwnedFd,
+}
+
+/// What came.
+pub(crate) enum Received {
+    Record(Record, Option<OwnedFd>),
+    /// The other side is gone.
+    End,
+    /// Nothing in the given time.
+    Nothing,
+}
+
+/// A connected pair: the host's end and the launcher's.
+pub(crate) fn pair() -> io::Result<(Channel, OwnedFd)> {
+    let (socket, other) = socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)?;
+    Ok((Channel { socket }, other))
+}
+
+impl Channel {
+    /// Sends the plan. A launcher that ends meanwhile is noticed when its answer is read.
+    pub fn send_plan(&self, header: &Header, fds: &[RawFd], body: &[u8]) -> io::Result<()> {
+        let header = header.encode();
+        let iov = [IoSlice::new(&header)];
+        let rights = [ControlMessage::ScmRights(fds)];
+        retry(|| sendmsg::<()>(self.socket.as_raw_fd(), &iov, &rights, MsgFlags::MSG_NOSIGNAL, None))?;
+        let mut rest = body;
+        while !rest.is_empty() {
+            let sent = retry(|| send(self.socket.as_raw_fd(), rest, MsgFlags::MSG_NOSIGNAL))?;
+            rest = &rest[sent..];
+        }
+        Ok(())
+    }
+
+    /// Sends a command; fails where init is gone.
+    pub fn send(&self, command: Command) -> io::Result<()> {
+        retry(|| send(self.socket.as_raw_fd(), &[command as u8], MsgFlags::MSG_NOSIGNAL))?;
+        Ok(())
+    }
+
+    /// Shows init the end of file, even while a forked process holds a copy of this end.
+    pub fn shut_down(&self) {
+        let _ = shutdown(self.socket.as_raw_fd(), Shutdown::Both);
+    }
+
+    /// Waits for a record.
+    pub fn receive(&self, peer: BorrowedFd<'_>, timeout: PollTimeout) -> io::Result<Received> {
+        let mut fds =
+            [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN), PollFd::new(peer, PollFlags::POLLIN)];
+        if retry(|| poll(&mut fds, timeout))? == 0 {
+            return Ok(Received::Nothing);
+        }
+        // What the peer sent before it ended is still there.
+        self.read()
+    }
+
+    fn read(&self) -> io::Result<Received> {
+        let mut bytes = [0; Record::SIZE];
+        let (count, fd) = match sys::receive_with_fd(self.socket.as_fd(), &mut bytes) {
+            Err(Errno::EAGAIN | Errno::ECONNRESET) => return Ok(Received::End),
+            result => result?,
+        };
+        match (count, Record::decode(&bytes)) {
+            (0, _) => Ok(Received::End),
+            (Record::SIZE, Some(record)) => Ok(Received::Record(record, fd)),
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+}
+
+/// Repeats a call that a signal interrupted.
+pub(crate) fn retry<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
+    loop {
+        match call() {
+            Err(Errno::EINTR) => {}
+            result => return result,
+        }
+    }
+}

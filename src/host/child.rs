@@ -1,0 +1,282 @@
+//! The handle of a running container.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ChildStderr, ChildStdin, ChildStdout, ExitStatus};
+use std::time::{Duration, Instant};
+
+use nix::poll::PollTimeout;
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+
+use super::cgroup::Groups;
+use super::channel::{Channel, Received, retry};
+use super::{output, sys};
+use crate::config::namespaces::{NamespaceSource, SourceKind};
+use crate::error::{Error, ErrorKind, Result};
+use crate::report::{Cause, Enforcement, MemorySource, Report};
+use crate::wire::{Command, End, Ending, Record};
+
+/// A running container.
+///
+/// Dropped, it ends: everything in it is killed and removed. [`detach`](Self::detach) lets it go on.
+/// If the host program ends, by whatever way, the container ends too.
+///
+/// As with [`std::process::Child`], [`wait`](Self::wait) closes standard input first.
+#[derive(Debug)]
+pub struct Child {
+    /// The writing end of standard input, if it was [`piped`](crate::Stdio::piped).
+    pub stdin: Option<ChildStdin>,
+    /// The reading end of standard output, if it was piped.
+    pub stdout: Option<ChildStdout>,
+    /// The reading end of standard error, if it was piped.
+    pub stderr: Option<ChildStderr>,
+    pub(super) running: Running,
+    pub(super) report: Option<Report>,
+}
+
+/// What the library holds of a container: three descriptors.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub channel: Channel,
+    /// The process that the host created: init, or the one that waits for init.
+    pub init: OwnedFd,
+    pub workload: OwnedFd,
+    pub workload_pid: u32,
+    /// `init` is PID 1 of a PID namespace: its end is the end of everything.
+    pub init_is_pid_1: bool,
+    pub groups: Groups,
+    pub enforced_by: Vec<Enforcement>,
+    pub reaped: bool,
+}
+
+/// What a program wrote, and how it ended.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// The exit status.
+    pub status: ExitStatus,
+    /// What it wrote to standard output, if that was a pipe.
+    pub stdout: Vec<u8>,
+    /// What it wrote to standard error, if that was a pipe.
+    pub stderr: Vec<u8>,
+    /// The account of the run.
+    pub report: Report,
+}
+
+impl Child {
+    /// The workload's process id on the host. After the end it may be another process's:
+    /// [`pidfd`](Self::pidfd) is safe to use then.
+    pub fn id(&self) -> u32 {
+        self.running.workload_pid
+    }
+
+    /// A pidfd of the workload: see pidfd_open(2). It becomes readable when the workload ends.
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.running.workload.as_fd()
+    }
+
+    /// Closes standard input, waits until everything in the container has ended, and says how.
+    ///
+    /// Again called, it returns the same report.
+    ///
+    /// # Errors
+    /// If init was killed from outside, so that there is no report.
+    pub fn wait(&mut self) -> Result<Report> {
+        drop(self.stdin.take());
+        match self.wait_for(None)? {
+            Some(report) => Ok(report),
+            None => Err(lost("init sent nothing")),
+        }
+    }
+
+    /// The report, if the container has ended; does not wait.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    pub fn try_wait(&mut self) -> Result<Option<Report>> {
+        self.wait_for(Some(Duration::ZERO))
+    }
+
+    /// Waits, but not longer than this. The container goes on if it has not ended; see
+    /// [`wall_time_limit`](crate::Container::wall_time_limit) for a limit that ends it. Standard input
+    /// stays open.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    pub fn wait_timeout(&mut self, time: Duration) -> Result<Option<Report>> {
+        self.wait_for(Some(time))
+    }
+
+    /// Closes standard input, collects what is written to the pipes, and waits. It reads both pipes at
+    /// once, so that no order of writes can block.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait), or when reading fails.
+    pub fn wait_with_output(mut self) -> Result<Output> {
+        drop(self.stdin.take());
+        let stdout = self.stdout.take().map(OwnedFd::from);
+        let stderr = self.stderr.take().map(OwnedFd::from);
+        let (stdout, stderr) = output::read_both(stdout, stderr)
+            .map_err(|error| Error::io("output", "cannot read from the workload", &error))?;
+        let report = self.wait()?;
+        Ok(Output { status: report.status(), stdout, stderr, report })
+    }
+
+    /// Kills everything in the container: stopped, traced or deaf to signals, it ends. The report then
+    /// says [`Cause::Killed`]. Nothing happens if it has ended.
+    ///
+    /// # Errors
+    /// None that is known: the call fails only if the control socket does.
+    pub fn kill(&self) -> Result<()> {
+        match self.running.channel.send(Command::Kill) {
+            Err(error) if !is_gone(&error) => Err(Error::io("kill", "cannot tell init", &error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends a signal (such as `libc::SIGTERM`) to the workload alone.
+    ///
+    /// # Errors
+    /// `ESRCH` when it has ended, `EINVAL` for a signal that does not exist, `EPERM` when the workload
+    /// has taken ids that the caller has no power over.
+    pub fn signal(&self, signal: i32) -> Result<()> {
+        sys::pidfd_send_signal(self.pidfd(), signal)
+            .map_err(|error| Error::io("signal", format!("signal {signal}"), &error))
+    }
+
+    /// Gives up the handle and lets the container go on, also after the end of the host program.
+    ///
+    /// Nobody gets the report; cgroups of the container stay until they are swept, and the host program
+    /// has an ended child until it waits for it or ends.
+    ///
+    /// # Errors
+    /// If init is gone.
+    pub fn detach(mut self) -> Result<()> {
+        let result = self.running.channel.send(Command::Detach);
+        self.running.groups.keep();
+        self.running.reaped = true;
+        result.map_err(|error| Error::io("detach", "cannot tell init", &error))
+    }
+
+    fn wait_for(&mut self, time: Option<Duration>) -> Result<Option<Report>> {
+        if let Some(report) = &self.report {
+            return Ok(Some(report.clone()));
+        }
+        let deadline = time.and_then(|time| Instant::now().checked_add(time));
+        let end = match self.running.next_record(deadline)? {
+            Some(Record::Ended(end)) => end,
+            Some(_) => return Err(lost("init sent something else than its report")),
+            None => return Ok(None),
+        };
+        self.running.reap();
+        let report = self.running.report(&end);
+        self.running.groups.remove();
+        self.report = Some(report.clone());
+        Ok(Some(report))
+    }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EPIPE | libc::ECONNRESET | libc::ENOTCONN))
+}
+
+fn lost(what: &str) -> Error {
+    let error = Error::new(ErrorKind::Failed, "wait", format!("there is no report: {what}"));
+    error.with_remedy("init, the container's first process, was killed from outside or for want of memory")
+}
+
+impl Running {
+    /// The next record, or `None` when the deadline has passed.
+    fn next_record(&mut self, deadline: Option<Instant>) -> Result<Option<Record>> {
+        loop {
+            let timeout = poll_timeout(deadline);
+            let received = self.channel.receive(self.init.as_fd(), timeout);
+            match received.map_err(|error| Error::io("wait", "cannot hear from init", &error))? {
+                Received::Record(record, _) => return Ok(Some(record)),
+                Received::End => {
+                    self.end();
+                    return Err(lost("init has vanished"));
+                }
+                Received::Nothing if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
+                    return Ok(None);
+                }
+                Received::Nothing => {}
+            }
+        }
+    }
+
+    fn report(&self, end: &End) -> Report {
+        let status = ExitStatus::from_raw(end.status);
+        let oom = self.groups.out_of_memory() && status.signal() == Some(libc::SIGKILL);
+        let cause = match end.ending {
+            Ending::WallTime => Cause::WallTime,
+            Ending::Killed => Cause::Killed,
+            Ending::Own if oom => Cause::Memory,
+            Ending::Own if status.signal().is_some() => Cause::Signalled,
+            Ending::Own => Cause::Exited,
+        };
+        let (memory_source, memory_peak) =
+            self.groups.memory_peak().unwrap_or((MemorySource::MaxRss, end.max_rss * 1024));
+        Report {
+            cause,
+            status,
+            wall_time: Duration::from_nanos(end.wall),
+            user_time: Duration::from_micros(end.user),
+            system_time: Duration::from_micros(end.system),
+            memory_peak,
+            memory_source,
+            enforced_by: self.enforced_by.clone(),
+        }
+    }
+
+    fn reap(&mut self) {
+        reap(self.init.as_fd());
+        self.reaped = true;
+    }
+
+    /// Ends everything, without a report.
+    fn end(&mut self) {
+        if self.reaped {
+            return;
+        }
+        // Where init is not PID 1 only it can find what is to be ended; it does so when the host is gone.
+        self.channel.shut_down();
+        if self.init_is_pid_1 {
+            let _ = sys::pidfd_send_signal(self.init.as_fd(), libc::SIGKILL);
+        }
+        self.reap();
+        self.groups.remove();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Takes an ended process off the host's hands. A host that ignores SIGCHLD, or that waits for any child,
+/// has done it already: then there is nothing left to do (ECHILD), and the pidfd told of the end.
+pub(super) fn reap(pidfd: BorrowedFd<'_>) {
+    let _ = retry(|| waitid(Id::PIDFd(pidfd), WaitPidFlag::WEXITED));
+}
+
+/// Rounded up, so that the wait does not end early and spin.
+fn poll_timeout(deadline: Option<Instant>) -> PollTimeout {
+    let Some(deadline) = deadline else { return PollTimeout::NONE };
+    let left = deadline.saturating_duration_since(Instant::now());
+    let milliseconds = left.as_micros().div_ceil(1000).min(i32::MAX as u128 / 2);
+    PollTimeout::try_from(milliseconds as i32).unwrap_or(PollTimeout::MAX)
+}
+
+impl From<&Child> for NamespaceSource {
+    /// The namespaces of a running container.
+    fn from(child: &Child) -> Self {
+        // A duplicate fails only at the limit of open files; joining then reports it as a bad descriptor.
+        let duplicate = child.running.workload.try_clone();
+        NamespaceSource(match duplicate {
+            Ok(pidfd) => SourceKind::Fd(std::sync::Arc::new(pidfd)),
+            Err(_) => SourceKind::Path(format!("/proc/{}/ns", child.id()).into()),
+        })
+    }
+}

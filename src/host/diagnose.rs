@@ -1,0 +1,227 @@
+//! From a failed step and an error number to an error that says what helps.
+
+use std::fs;
+use std::io;
+
+use crate::config::{Namespaces, Proc};
+use crate::error::{Error, ErrorKind};
+use crate::plan::{Plan, Step};
+use crate::wire::item;
+
+/// The clone of init was refused.
+pub(super) fn clone_failed(plan: &Plan, error: &io::Error) -> Error {
+    let names: Vec<_> = Namespaces::from_bits_retain(plan.clone_flags).names().collect();
+    let subject = format!("cannot create init in new namespaces ({})", names.join(" "));
+    let failed = Error::io("clone", subject, error);
+    match error.raw_os_error() {
+        Some(libc::EPERM) => failed.with_kind(ErrorKind::NamespacesForbidden).with_remedy(why_forbidden()),
+        Some(libc::ENOSPC | libc::EUSERS) => failed.with_remedy(which_limit(plan.clone_flags)),
+        Some(libc::EAGAIN) => failed.with_remedy(
+            "the limit of processes is reached (RLIMIT_NPROC, pids.max of the own cgroup, or \
+             /proc/sys/kernel/pid_max)",
+        ),
+        Some(libc::EINVAL) => {
+            failed.with_kind(ErrorKind::Unsupported).with_remedy(missing_kinds(plan.clone_flags))
+        }
+        Some(libc::ENOSYS) => {
+            failed.with_remedy("a seccomp filter on this program forbids the call; allow clone(2)")
+        }
+        _ => failed,
+    }
+}
+
+fn sysctl(name: &str) -> Option<String> {
+    fs::read_to_string(format!("/proc/sys/{name}")).ok().map(|text| text.trim().to_owned())
+}
+
+/// The known reasons for which the kernel refuses new user namespaces.
+pub(super) fn why_forbidden() -> String {
+    if sysctl("kernel/unprivileged_userns_clone").as_deref() == Some("0") {
+        return "user namespaces are for root only here: set the sysctl \
+                kernel.unprivileged_userns_clone to 1, or run as root"
+            .into();
+    }
+    if filtered() {
+        return "a seccomp filter on this program forbids it, as in a container: allow clone(2) and \
+                unshare(2) of namespaces (Docker: `--security-opt seccomp=…`)"
+            .into();
+    }
+    if sysctl("kernel/apparmor_restrict_unprivileged_userns").as_deref() == Some("1") {
+        return apparmor();
+    }
+    "the caller lacks CAP_SYS_ADMIN, is in a chroot, or a security module forbids user namespaces: run as \
+     root, or outside the chroot, or allow it there"
+        .into()
+}
+
+fn apparmor() -> String {
+    "AppArmor restricts user namespaces of programs without a profile: set the sysctl \
+     kernel.apparmor_restrict_unprivileged_userns to 0, or give the program a profile with `userns,`, or run \
+     as root"
+        .into()
+}
+
+/// Whether this program runs under a seccomp filter.
+fn filtered() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status.lines().any(|line| line.split_whitespace().eq(["Seccomp:", "2"]))
+}
+
+/// ENOSPC and EUSERS: some limit on the number of namespaces is reached.
+fn which_limit(kinds: u32) -> String {
+    let zero: Vec<_> = Namespaces::from_bits_retain(kinds)
+        .names()
+        .map(|name| format!("user/max_{name}_namespaces"))
+        .filter(|file| sysctl(file).as_deref() == Some("0"))
+        .collect();
+    if let Some(file) = zero.first() {
+        return format!("the sysctl {} is 0: raise it", file.replace('/', "."));
+    }
+    "a limit of namespaces is reached: end other containers, raise the sysctls user.max_*_namespaces, or nest \
+     less deeply (32 levels)"
+        .into()
+}
+
+/// EINVAL: a kind of namespace is not built into the kernel.
+fn missing_kinds(kinds: u32) -> String {
+    let missing: Vec<_> = Namespaces::from_bits_retain(kinds)
+        .names()
+        .filter(|name| !std::path::Path::new("/proc/self/ns").join(name).exists())
+        .collect();
+    format!("this kernel has no {} namespaces: `share` them", missing.join(" or "))
+}
+
+/// Why id maps cannot be written.
+pub(super) fn explain_id_maps(error: Error) -> Error {
+    match error.raw_os_error() {
+        Some(libc::EPERM)
+            if sysctl("kernel/apparmor_restrict_unprivileged_userns").as_deref() == Some("1") =>
+        {
+            error.with_kind(ErrorKind::NamespacesForbidden).with_remedy(apparmor())
+        }
+        Some(libc::EPERM) => {
+            error.with_remedy("the ids must exist in the caller's own user namespace, and be its own")
+        }
+        Some(libc::EINVAL) => error.with_remedy("the ranges must not overlap, and at most 340 are allowed"),
+        Some(libc::ENOENT) => error.with_remedy("a /proc of the caller's PID namespace must be mounted"),
+        _ => error,
+    }
+}
+
+/// The launcher ended without a word.
+pub(super) fn vanished() -> Error {
+    let error = Error::new(ErrorKind::Failed, "launcher", "ended without an answer");
+    error.with_remedy(
+        "it was killed: from outside, by a seccomp filter on this program, or for want of memory",
+    )
+}
+
+/// A step failed in the launcher.
+pub(super) fn setup_failed(plan: &Plan, index: u32, errno: i32, part: u32) -> Error {
+    let Some(step) = plan.steps.get(index as usize) else {
+        let what = if part == item::PLAN { "cannot read the plan" } else { "cannot shed what it inherited" };
+        return Error::errno("launcher", what, errno);
+    };
+    if part == item::VANISHED {
+        let subject = format!("the process ended during this step ({})", step.describe());
+        let error = Error::new(ErrorKind::ResourceExhausted, step.name(), subject);
+        return error.with_remedy("it was killed: from outside, or because the memory limit is too low");
+    }
+    let error = Error::errno(step.name(), subject(step, part), errno);
+    let error = kind(error, step, errno);
+    match remedy(step, errno, part) {
+        Some(remedy) => error.with_remedy(remedy),
+        None => error,
+    }
+}
+
+/// The step's own description, led by the part that failed.
+fn subject(step: &Step, part: u32) -> String {
+    let part = match part {
+        item::SOURCE => "the source of ",
+        item::SOURCE_CHANGED => "not the file that the host saw: the source of ",
+        item::TARGET => "the place of ",
+        item::ATTRIBUTES => "the attributes of ",
+        item::ATTACH => "attaching ",
+        item::GROUPS => "the groups of ",
+        item::FORK => "creating a process for ",
+        _ => "",
+    };
+    format!("{part}{}", step.describe())
+}
+
+fn kind(error: Error, step: &Step, errno: i32) -> Error {
+    match (step, errno) {
+        // The ids, the ranges and the cgroup are not files that are missing.
+        (Step::Unshare { .. } | Step::JoinNamespace { .. }, libc::EPERM) => {
+            error.with_kind(ErrorKind::NamespacesForbidden)
+        }
+        (Step::Unshare { .. }, libc::EINVAL) => error.with_kind(ErrorKind::Unsupported),
+        _ => error,
+    }
+}
+
+fn remedy(step: &Step, errno: i32, part: u32) -> Option<String> {
+    let fixed = |text: &str| Some(text.to_owned());
+    match (step, errno, part) {
+        (Step::Execute { .. }, libc::ENOENT, _) => {
+            fixed("the path is as seen inside; a script's or program's interpreter must be inside too")
+        }
+        (Step::Execute { .. }, libc::EACCES, _) => {
+            fixed("the file, and every directory on its way, must allow it to the workload's user")
+        }
+        (Step::Execute { .. }, libc::ENOEXEC, _) => fixed("not a program: a script needs a line `#!` first"),
+        (Step::Unshare { kinds }, libc::EINVAL, _) => Some(missing_kinds(*kinds)),
+        (Step::Unshare { kinds }, libc::ENOSPC | libc::EUSERS, _) => Some(which_limit(*kinds)),
+        (Step::Unshare { .. }, libc::EPERM, _) => Some(why_forbidden()),
+        (Step::JoinNamespace { .. }, libc::EPERM, _) => {
+            fixed("join the user namespace that owns the others along with them, or run as root")
+        }
+        (Step::JoinNamespace { .. }, libc::EINVAL, _) => {
+            fixed("a namespace file is of one kind; the user namespace must not be the caller's own")
+        }
+        (Step::PrivateMounts {}, libc::EPERM | libc::EACCES, _) => fixed(
+            "the user namespace gives no capabilities: with AppArmor set the sysctl \
+             kernel.apparmor_restrict_unprivileged_userns to 0, or run as root",
+        ),
+        (Step::Proc { .. }, libc::EPERM, _) => Some(format!(
+            "the caller's own /proc is partly hidden, as in a container, so the kernel forbids a new one: \
+             make it visible there, or use `{:?}` or `{:?}`",
+            Proc::NewOrOuter,
+            Proc::None
+        )),
+        (_, libc::ENOSYS, item::ATTRIBUTES) => fixed("needs mount_setattr(2): Linux 5.12"),
+        (Step::Overlay { .. }, libc::EPERM | libc::ENODEV, item::WHOLE) => fixed(
+            "overlays in a user namespace need Linux 5.11 and the module `overlay`; a root file system that \
+             has all its mount points (/proc, /dev, /tmp and those asked for) needs none",
+        ),
+        (Step::Overlay { .. }, libc::EACCES, _) => {
+            fixed("the upper and work directories must be writable by the workload's user id on the host")
+        }
+        (_, libc::EROFS | libc::EACCES | libc::EPERM, item::TARGET) => fixed(
+            "the place does not exist and cannot be made there: create it in the root file system, or make \
+             the root writable",
+        ),
+        (_, libc::EACCES, item::SOURCE) => {
+            fixed("every directory on its way must be open to the workload's user id on the host")
+        }
+        (Step::Mqueue { .. } | Step::Devpts { .. }, libc::ENODEV, _) => {
+            fixed("this kernel has no such file system: leave /dev out with `dev(false)`")
+        }
+        (Step::Nice { .. }, _, _) => fixed("a nice value below the host's own needs CAP_SYS_NICE there"),
+        (Step::OomScoreAdj { .. }, libc::EACCES, _) => {
+            fixed("a score below the host's own needs CAP_SYS_RESOURCE there")
+        }
+        (Step::Affinity { .. }, libc::EINVAL, _) => fixed("none of these CPUs is there for this program"),
+        (Step::ResourceLimit { .. }, libc::EPERM, _) => {
+            fixed("a hard limit over the host's own needs CAP_SYS_RESOURCE there")
+        }
+        (Step::Identity { .. } | Step::Groups { .. }, libc::EPERM | libc::EINVAL, _) => {
+            fixed("the ids must be mapped in the user namespace, or the caller be root")
+        }
+        (Step::WorkingDirectory { .. }, libc::ENOENT, _) => fixed("create it, for example with `directory`"),
+        (Step::TimeOffsets { .. }, libc::ERANGE, _) => fixed("the clock would be negative, or too far ahead"),
+        (Step::Cgroup { .. }, libc::ENOSPC, _) => fixed("the cpuset of the group is empty"),
+        _ => None,
+    }
+}

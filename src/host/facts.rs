@@ -1,0 +1,232 @@
+//! Looking at the host, so that the plan can be made without I/O.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use caps::{CapSet, Capability};
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
+use nix::sys::stat::Mode;
+
+use super::cgroup;
+use crate::config::mounts::{Bind, BindSource, Operation, Overlay, Root, Upper};
+use crate::config::{IdMap, IdMapping, Namespaces};
+use crate::container::Container;
+use crate::error::{Error, Result};
+use crate::plan::{Caller, Facts, FileFact, ViewEntry, mount_targets};
+
+/// Directories of the root that are links into /usr on most hosts, and directories on the others.
+const USR_LINKS: [&str; 7] = ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/usr"];
+
+/// What of /etc programs need to run.
+const ETC: [&str; 9] = [
+    "/etc/alternatives",
+    "/etc/ca-certificates",
+    "/etc/crypto-policies",
+    "/etc/ld.so.cache",
+    "/etc/localtime",
+    "/etc/pki/ca-trust",
+    "/etc/pki/tls",
+    "/etc/ssl/certs",
+    "/etc/ssl/openssl.cnf",
+];
+
+const DEVICES: [&str; 6] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"];
+
+/// First of the ids for single runs, to which the process id of init is added: above the ranges that
+/// systemd hands out, below its "foreign" ones.
+const PER_RUN_IDS: u32 = 0x7000_0000;
+/// `PID_MAX_LIMIT` of 64-bit kernels.
+const PIDS: u32 = 1 << 22;
+
+/// Looks at all that the plan of this container depends on.
+pub(super) fn gather(container: &Container, cgroups: &[cgroup::GroupPlan]) -> Result<Facts> {
+    let new_mounts = container.namespaces.new.contains(Namespaces::MOUNT);
+    let mut facts = Facts { caller: caller(container), ..Facts::default() };
+    facts.cgroups = cgroups.iter().map(|group| group.directory.clone()).collect();
+    facts.sources = sources(container)?;
+    if !new_mounts {
+        return Ok(facts);
+    }
+    if container.files.dev {
+        facts.devices = DEVICES.iter().filter_map(|path| file(Path::new(path)).ok()).collect();
+    }
+    match &container.files.root {
+        Root::HostView => facts.view = view(!container.namespaces.new.contains(Namespaces::NET)),
+        Root::Directory { path, writable } => {
+            let root = directory("rootfs", path)?;
+            if !writable {
+                facts.missing = missing(&root.path, mount_targets(container, &facts.sources))?;
+            }
+            facts.rootfs = Some(root);
+        }
+        Root::Overlay(overlay) => check_overlay(overlay)?,
+    }
+    Ok(facts)
+}
+
+fn caller(container: &Container) -> Caller {
+    let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+    let mut caller = Caller { uid, gid, privileged: privileged(), ..Caller::default() };
+    if caller.privileged {
+        let needed = IdMap { inside: PER_RUN_IDS, outside: 0, count: PIDS };
+        let mapped = |file| mapped_here(file).iter().any(|map| covers(map, &needed));
+        let both = mapped("/proc/self/uid_map") && mapped("/proc/self/gid_map");
+        caller.per_run_ids = both.then_some(PER_RUN_IDS);
+    }
+    if container.identity.mapping == IdMapping::Subordinate {
+        caller.subordinate_uids = subordinate("/etc/subuid", uid);
+        caller.subordinate_gids = subordinate("/etc/subgid", uid);
+    }
+    caller
+}
+
+/// Root in the sense that counts here: able to map any id and to copy mounts.
+pub(super) fn privileged() -> bool {
+    let has = |capability| caps::has_cap(None, CapSet::Effective, capability).unwrap_or(false);
+    [Capability::CAP_SYS_ADMIN, Capability::CAP_SETUID, Capability::CAP_SETGID].into_iter().all(has)
+}
+
+/// The ranges of ids that exist in the caller's user namespace.
+fn mapped_here(file: &str) -> Vec<IdMap> {
+    let parse = |line: &str| {
+        let mut numbers = line.split_whitespace().map(str::parse);
+        let mut next = || numbers.next()?.ok();
+        Some(IdMap { inside: next()?, outside: next()?, count: next()? })
+    };
+    fs::read_to_string(file).unwrap_or_default().lines().filter_map(parse).collect()
+}
+
+fn covers(map: &IdMap, needed: &IdMap) -> bool {
+    let end = |map: &IdMap| u64::from(map.inside) + u64::from(map.count);
+    map.inside <= needed.inside && end(map) >= end(needed)
+}
+
+/// The ranges that a file such as /etc/subuid grants a user, by name or by number.
+pub(super) fn subordinate(file: &str, uid: u32) -> Vec<IdMap> {
+    let name = nix::unistd::User::from_uid(uid.into()).ok().flatten().map(|user| user.name);
+    let parse = |line: &str| {
+        let mut fields = line.trim().split(':');
+        let owner = fields.next()?;
+        let ours = Some(owner) == name.as_deref() || owner.parse() == Ok(uid);
+        let (outside, count) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+        (ours && count > 0).then_some(IdMap { inside: 0, outside, count })
+    };
+    fs::read_to_string(file).unwrap_or_default().lines().filter_map(parse).collect()
+}
+
+/// What a path of the host is, links followed.
+pub(super) fn file(path: &Path) -> io::Result<FileFact> {
+    let metadata = fs::metadata(path)?;
+    Ok(FileFact {
+        path: std::path::absolute(path)?,
+        device: metadata.dev(),
+        inode: metadata.ino(),
+        directory: metadata.is_dir(),
+    })
+}
+
+fn directory(step: &'static str, path: &Path) -> Result<FileFact> {
+    let fact =
+        file(path).map_err(|error| Error::io(step, format!("the directory {}", path.display()), &error))?;
+    if fact.directory {
+        return Ok(fact);
+    }
+    let subject = format!("{} is not a directory", path.display());
+    Err(Error::errno(step, subject, libc::ENOTDIR).with_kind(crate::ErrorKind::InvalidInput))
+}
+
+/// The host's /usr as it is: links stay links.
+fn view(shares_network: bool) -> Vec<ViewEntry> {
+    let mut paths: Vec<PathBuf> = USR_LINKS.iter().chain(&ETC).map(PathBuf::from).collect();
+    paths.extend(java_configurations());
+    let mut entries: Vec<_> = paths.iter().filter_map(|path| view_entry(path)).collect();
+    if shares_network {
+        // Followed: it is often a link to a file under /run, which is not in the view.
+        entries.extend(file(Path::new("/etc/resolv.conf")).ok().map(ViewEntry::File));
+    }
+    entries
+}
+
+fn view_entry(path: &Path) -> Option<ViewEntry> {
+    if fs::symlink_metadata(path).ok()?.is_symlink() {
+        let target = fs::read_link(path).ok()?;
+        return Some(ViewEntry::Link { path: path.to_owned(), target });
+    }
+    file(path).ok().map(ViewEntry::File)
+}
+
+/// Debian keeps files without which no JVM starts in /etc.
+fn java_configurations() -> Vec<PathBuf> {
+    let is_java = |path: &PathBuf| {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        name.starts_with("java-") && name.ends_with("-openjdk")
+    };
+    let Ok(entries) = fs::read_dir("/etc") else { return Vec::new() };
+    entries.flatten().map(|entry| entry.path()).filter(is_java).collect()
+}
+
+fn sources(container: &Container) -> Result<Vec<Option<FileFact>>> {
+    container.files.operations.iter().map(source).collect()
+}
+
+fn source(operation: &Operation) -> Result<Option<FileFact>> {
+    match operation {
+        Operation::Bind(bind) => bind_source(bind),
+        Operation::Overlay(overlay) => check_overlay(overlay).map(|()| None),
+        _ => Ok(None),
+    }
+}
+
+fn bind_source(bind: &Bind) -> Result<Option<FileFact>> {
+    let found = match &bind.source {
+        BindSource::Path(path) => file(path),
+        BindSource::Fd(fd) => file_of(fd.as_fd()),
+    };
+    match found {
+        Ok(fact) => Ok(Some(fact)),
+        Err(error) if bind.optional && error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => {
+            let source = match &bind.source {
+                BindSource::Path(path) => path.display().to_string(),
+                BindSource::Fd(fd) => format!("descriptor {}", fd.as_raw_fd()),
+            };
+            let subject = format!("the source {source} (for {})", bind.target.display());
+            let error = Error::io("bind", subject, &error);
+            Err(error.with_remedy("create it, or mark the bind `optional`"))
+        }
+    }
+}
+
+/// The path under which an open file can be found again, checked against the file itself.
+fn file_of(fd: impl AsFd) -> io::Result<FileFact> {
+    let stat = nix::sys::stat::fstat(fd.as_fd())?;
+    let path = fs::read_link(format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd()))?;
+    let directory = stat.st_mode & libc::S_IFMT == libc::S_IFDIR;
+    Ok(FileFact { path, device: stat.st_dev, inode: stat.st_ino, directory })
+}
+
+fn check_overlay(overlay: &Overlay) -> Result<()> {
+    overlay.lower.iter().try_for_each(|path| directory("overlay", path).map(drop))?;
+    match &overlay.upper {
+        Upper::Directory { upper, work } => {
+            directory("overlay", upper)?;
+            directory("overlay", work).map(drop)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Those of the targets that a root file system lacks, looked up as the launcher will.
+fn missing(root: &Path, targets: Vec<(PathBuf, bool)>) -> Result<Vec<(PathBuf, bool)>> {
+    let opened = open(root, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
+    let subject = || format!("the directory {}", root.display());
+    let opened = opened.map_err(|errno| Error::errno("rootfs", subject(), errno as i32))?;
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    let lacks = |path: &PathBuf| matches!(openat2(&opened, path, how), Err(nix::errno::Errno::ENOENT));
+    Ok(targets.into_iter().filter(|(path, _)| lacks(path)).collect())
+}

@@ -1,0 +1,20 @@
+//! The parent's side: gathers facts, starts init, holds the handle. Runs in the host program's threads,
+//! and changes nothing of the host program's own world.
+
+mod cgroup;
+mod channel;
+mod child;
+mod diagnose;
+mod facts;
+mod id_maps;
+mod launcher;
+mod output;
+mod probe;
+mod spawn;
+mod stdio;
+mod sys;
+
+pub use child::{Child, Output};
+pub use probe::{Feature, Finding, Host};
+
+pub(crate) use spawn::{explain, spawn};

@@ -1,0 +1,149 @@
+//! What this host allows, found out by trying.
+
+use std::fmt;
+
+use crate::config::{IdMapping, Namespaces, Overlay};
+use crate::container::Container;
+use crate::error::Error;
+
+use super::{cgroup, facts};
+use crate::config::limits::Limits;
+
+/// What a host may or may not allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Feature {
+    /// A container with all defaults.
+    Container,
+    /// New namespaces of one kind (along with a user namespace, where the caller is not root).
+    Namespace(Namespaces),
+    /// A new `/proc`.
+    Proc,
+    /// Overlays.
+    Overlay,
+    /// Several ids inside, from `/etc/subuid`.
+    SubordinateIds,
+    /// Memory limits.
+    MemoryLimit,
+    /// Limits of the number of processes.
+    PidsLimit,
+    /// Limits of CPU time per time.
+    CpusLimit,
+}
+
+impl fmt::Display for Feature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Feature::Container => f.write_str("container with all defaults"),
+            Feature::Namespace(kinds) => {
+                write!(f, "{} namespace", kinds.names().collect::<Vec<_>>().join(" "))
+            }
+            Feature::Proc => f.write_str("new /proc"),
+            Feature::Overlay => f.write_str("overlay"),
+            Feature::SubordinateIds => f.write_str("subordinate ids"),
+            Feature::MemoryLimit => f.write_str("memory limit"),
+            Feature::PidsLimit => f.write_str("pids limit"),
+            Feature::CpusLimit => f.write_str("cpus limit"),
+        }
+    }
+}
+
+/// Whether a feature is there; if not, the error says why and what helps.
+#[derive(Debug)]
+pub struct Finding {
+    feature: Feature,
+    error: Option<Error>,
+}
+
+impl Finding {
+    /// What was tried.
+    pub fn feature(&self) -> Feature {
+        self.feature
+    }
+
+    /// Whether it works.
+    pub fn is_available(&self) -> bool {
+        self.error.is_none()
+    }
+
+    /// Why it does not, with the remedy where one is known.
+    pub fn error(&self) -> Option<&Error> {
+        self.error.as_ref()
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.error {
+            None => write!(f, "yes  {}", self.feature),
+            Some(error) => write!(f, "no   {}: {error}", self.feature),
+        }
+    }
+}
+
+/// What this host allows this program.
+///
+/// ```
+/// use cofferdam::Host;
+/// for finding in Host::probe().findings() {
+///     println!("{finding}");
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Host {
+    findings: Vec<Finding>,
+}
+
+impl Host {
+    /// Tries everything, with small containers that leave nothing behind.
+    pub fn probe() -> Self {
+        let mut findings = vec![finding(Feature::Container, run(&Container::new()))];
+        for kind in Namespaces::all() - Namespaces::USER {
+            findings.push(finding(Feature::Namespace(kind), run(&only(kind))));
+        }
+        findings.insert(1, finding(Feature::Namespace(Namespaces::USER), run(&only(Namespaces::USER))));
+        findings.push(finding(Feature::Proc, run(&with_proc())));
+        findings.push(finding(Feature::Overlay, run(&with_overlay())));
+        let several = Container::new().id_mapping(IdMapping::Subordinate).user(1, 1);
+        findings.push(finding(Feature::SubordinateIds, run(&several)));
+        let limits = |limits: Limits| cgroup::plan(&limits).and_then(cgroup::create).map(drop);
+        let memory = Limits { memory: Some(64 << 20), ..Limits::default() };
+        findings.push(finding(Feature::MemoryLimit, limits(memory)));
+        findings.push(finding(Feature::PidsLimit, limits(Limits { pids: Some(64), ..Limits::default() })));
+        findings.push(finding(Feature::CpusLimit, limits(Limits { cpus: Some(1.0), ..Limits::default() })));
+        Host { findings }
+    }
+
+    /// Everything that was tried, in order.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// Whether a feature works; `false` for one that was not tried.
+    pub fn allows(&self, feature: Feature) -> bool {
+        self.findings.iter().any(|finding| finding.feature == feature && finding.is_available())
+    }
+}
+
+fn finding(feature: Feature, result: Result<(), Error>) -> Finding {
+    Finding { feature, error: result.err() }
+}
+
+/// Runs init through all steps but those of a workload.
+fn run(container: &Container) -> Result<(), Error> {
+    super::spawn::rehearse(container)
+}
+
+/// One kind, with a user namespace where the caller needs one.
+fn only(kind: Namespaces) -> Container {
+    let user = if facts::privileged() { Namespaces::empty() } else { Namespaces::USER };
+    Container::new().namespaces(kind | user)
+}
+
+fn with_proc() -> Container {
+    Container::new().dev(false).tmp_size(0)
+}
+
+fn with_overlay() -> Container {
+    Container::new().rootfs_overlay(Overlay::new("/").lower("/usr")).dev(false).proc(crate::Proc::None)
+}

@@ -1,0 +1,265 @@
+//! Starting a container: plan, resources, clone, plan over the socket, answer.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::{ChildStderr, ChildStdin, ChildStdout};
+use std::sync::Arc;
+
+use nix::poll::PollTimeout;
+
+use super::cgroup::{self, Groups};
+use super::channel::{self, Channel, Received};
+use super::child::{self, Child, Running};
+use super::launcher::launcher;
+use super::stdio::Stream;
+use super::{diagnose, facts, id_maps, sys};
+use crate::config::namespaces::SourceKind;
+use crate::config::stdio::Stdio;
+use crate::container::Container;
+use crate::error::{Error, Result};
+use crate::plan::{self, Plan, Resource, TreeSource};
+use crate::report::Enforcement;
+use crate::wire::{Command, Header, Record};
+
+/// The steps of a run, in words.
+pub(crate) fn explain(container: &Container) -> Result<String> {
+    let (plan, groups) = prepare(container)?;
+    let mut text = String::new();
+    for group in &groups {
+        text += &group.explain();
+    }
+    Ok(text + &plan.explain())
+}
+
+/// Starts the container. `input` and `output` count where the container does not say.
+pub(crate) fn spawn(container: &Container, input: Stdio, output: Stdio) -> Result<Child> {
+    let (plan, groups) = prepare(container)?;
+    let streams = open_streams(container, &input, &output)?;
+    let enforced_by = enforcement(container, &groups);
+    let groups = cgroup::create(groups)?;
+    start(&plan, streams, groups, enforced_by)
+}
+
+fn prepare(container: &Container) -> Result<(Plan, Vec<cgroup::GroupPlan>)> {
+    plan::validate(container)?;
+    let groups = cgroup::plan(&container.limits)?;
+    let facts = facts::gather(container, &groups)?;
+    let plan = plan::build(container, &facts)?;
+    Ok((plan, groups))
+}
+
+/// Carries out the plan up to the workload, which is left out: what the probe tries.
+pub(crate) fn rehearse(container: &Container) -> Result<()> {
+    let (mut plan, _) = prepare(&container.clone().command("rehearsal"))?;
+    let workload = plan.steps.iter().position(|step| matches!(step, plan::Step::StartWorkload {}));
+    plan.steps.truncate(workload.unwrap_or_default());
+    let null = Stdio::null();
+    let streams = open_streams(&Container::new(), &null, &null)?;
+    let opened = Opened::open(&plan, &streams, &Groups::default())?;
+    let starting = clone_init(&plan)?;
+    let result = starting.set_up(&plan, &opened).map(drop);
+    starting.abandon(plan.init_is_pid_1());
+    result
+}
+
+fn enforcement(container: &Container, groups: &[cgroup::GroupPlan]) -> Vec<Enforcement> {
+    let mut list: Vec<_> = groups.iter().flat_map(cgroup::GroupPlan::enforcement).collect();
+    if container.limits.wall_time.is_some() {
+        list.push(Enforcement { limit: "wall_time", mechanism: "init" });
+    }
+    list
+}
+
+fn open_streams(container: &Container, input: &Stdio, output: &Stdio) -> Result<[Stream; 3]> {
+    let chosen = &container.stdio.streams;
+    Ok([
+        Stream::open(0, chosen[0].as_ref().unwrap_or(input))?,
+        Stream::open(1, chosen[1].as_ref().unwrap_or(output))?,
+        Stream::open(2, chosen[2].as_ref().unwrap_or(output))?,
+    ])
+}
+
+/// A container being started: what undoes it when something fails.
+struct Starting {
+    channel: Channel,
+    pid: libc::pid_t,
+    pidfd: OwnedFd,
+}
+
+fn start(plan: &Plan, streams: [Stream; 3], groups: Groups, enforced_by: Vec<Enforcement>) -> Result<Child> {
+    let opened = Opened::open(plan, &streams, &groups)?;
+    let starting = clone_init(plan)?;
+    let started = starting.set_up(plan, &opened);
+    let (workload, workload_pid) = match started {
+        Ok(Some(workload)) => workload,
+        other => {
+            starting.abandon(plan.init_is_pid_1());
+            return Err(other.err().unwrap_or_else(diagnose::vanished));
+        }
+    };
+    let [stdin, stdout, stderr] = streams.map(|stream| stream.ours);
+    let Starting { channel, pidfd, .. } = starting;
+    Ok(Child {
+        stdin: stdin.map(ChildStdin::from),
+        stdout: stdout.map(ChildStdout::from),
+        stderr: stderr.map(ChildStderr::from),
+        running: Running {
+            channel,
+            init: pidfd,
+            workload,
+            workload_pid,
+            init_is_pid_1: plan.init_is_pid_1(),
+            groups,
+            enforced_by,
+            reaped: false,
+        },
+        report: None,
+    })
+}
+
+/// The descriptors to send, in the plan's order.
+struct Opened {
+    numbers: Vec<RawFd>,
+    _owned: Vec<OwnedFd>,
+    _shared: Vec<Arc<OwnedFd>>,
+}
+
+impl Opened {
+    fn open(plan: &Plan, streams: &[Stream; 3], groups: &Groups) -> Result<Self> {
+        let mut opened = Opened { numbers: Vec::new(), _owned: Vec::new(), _shared: Vec::new() };
+        for resource in &plan.resources {
+            match resource {
+                Resource::HostPidfd => {
+                    let pidfd = sys::own_pidfd();
+                    opened.own(pidfd.map_err(|e| Error::io("host", "a pidfd of this process", &e))?);
+                }
+                Resource::Stream(number) => opened.numbers.push(streams[*number].number()),
+                Resource::Given(fd) | Resource::Namespace(SourceKind::Fd(fd)) => opened.share(fd),
+                Resource::Namespace(SourceKind::Path(path)) => opened.own(open_namespace(path)?),
+                Resource::Tree(source) => opened.own(open_tree(source)?),
+                Resource::CgroupProcs(index) => opened.own(groups.open_procs(*index)?),
+            }
+        }
+        Ok(opened)
+    }
+
+    fn own(&mut self, fd: OwnedFd) {
+        self.numbers.push(fd.as_raw_fd());
+        self._owned.push(fd);
+    }
+
+    fn share(&mut self, fd: &Arc<OwnedFd>) {
+        self.numbers.push(fd.as_raw_fd());
+        self._shared.push(fd.clone());
+    }
+}
+
+fn open_namespace(path: &Path) -> Result<OwnedFd> {
+    let file = File::open(path);
+    let file =
+        file.map_err(|e| Error::io("join-namespace", format!("the namespace {}", path.display()), &e))?;
+    Ok(file.into())
+}
+
+fn open_tree(source: &TreeSource) -> Result<OwnedFd> {
+    let (tree, what) = match source {
+        TreeSource::Path(path) => (sys::clone_tree(path), path.display().to_string()),
+        TreeSource::Fd(fd) => (sys::clone_tree_of(fd.as_fd()), format!("descriptor {}", fd.as_raw_fd())),
+    };
+    tree.map_err(|error| Error::io("bind", format!("a detached mount of {what}"), &error))
+}
+
+fn clone_init(plan: &Plan) -> Result<Starting> {
+    let failed = |error: &io::Error| Error::io("host", "a socket pair", error);
+    let (channel, theirs) = channel::pair().map_err(|error| failed(&error))?;
+    let launcher = launcher()?;
+    let launched = sys::clone_launcher(plan.clone_flags, launcher.as_fd(), theirs.as_fd())
+        .map_err(|error| diagnose::clone_failed(plan, &error))?;
+    let starting = Starting { channel, pid: launched.pid, pidfd: launched.pidfd };
+    match launched.exec_error {
+        None => Ok(starting),
+        Some(errno) => {
+            child::reap(starting.pidfd.as_fd());
+            let error = Error::errno("launcher", "cannot execute the launcher", errno);
+            Err(error.with_remedy("a seccomp filter or a security module forbids executing memory files"))
+        }
+    }
+}
+
+impl Starting {
+    /// Sends the plan and follows the set-up to its end.
+    fn set_up(&self, plan: &Plan, opened: &Opened) -> Result<Option<(OwnedFd, u32)>> {
+        if let (Some(maps), true) = (&plan.id_maps, plan.clone_flags & libc::CLONE_NEWUSER as u32 != 0) {
+            id_maps::write(maps, self.pid)?;
+        }
+        let body = plan.encode();
+        let header = Header {
+            body: body.len() as u64,
+            scratch: plan.scratch as u64,
+            fds: opened.numbers.len() as u64,
+            wall_limit: plan.wall_limit,
+            clock_offset: plan.clock_offset,
+        };
+        // A launcher that ends early says why in its answer, or by its end.
+        let sent = self.channel.send_plan(&header, &opened.numbers, &body);
+        self.follow(plan).map_err(|error| match sent {
+            Err(failed) if failed.raw_os_error() != Some(libc::EPIPE) => {
+                Error::io("host", "cannot send the plan", &failed)
+            }
+            _ => error,
+        })
+    }
+
+    /// Returns the workload, if the plan has one.
+    fn follow(&self, plan: &Plan) -> Result<Option<(OwnedFd, u32)>> {
+        loop {
+            let received = self.channel.receive(self.pidfd.as_fd(), PollTimeout::NONE);
+            match received.map_err(|error| Error::io("host", "cannot hear from init", &error))? {
+                Received::Record(Record::Started, pidfd) => return pidfd.map(with_pid).transpose(),
+                Received::Record(Record::NeedIdMaps, _) => self.write_maps_on_request(plan)?,
+                Received::Record(Record::SetupFailed { step, errno, item }, _) => {
+                    return Err(diagnose::setup_failed(plan, step, errno, item));
+                }
+                Received::Record(..) => {
+                    return Err(Error::errno("launcher", "an unexpected answer", libc::EPROTO));
+                }
+                Received::End => return Err(diagnose::vanished()),
+                Received::Nothing => {}
+            }
+        }
+    }
+
+    fn write_maps_on_request(&self, plan: &Plan) -> Result<()> {
+        if let Some(maps) = &plan.id_maps {
+            id_maps::write(maps, self.pid)?;
+        }
+        self.channel
+            .send(Command::IdMapsWritten)
+            .map_err(|error| Error::io("id-maps", "cannot tell the launcher", &error))
+    }
+
+    /// Ends what was begun, and waits until nothing of it is left.
+    fn abandon(self, init_is_pid_1: bool) {
+        self.channel.shut_down();
+        if init_is_pid_1 {
+            let _ = sys::pidfd_send_signal(self.pidfd.as_fd(), libc::SIGKILL);
+        }
+        child::reap(self.pidfd.as_fd());
+    }
+}
+
+/// The number of the process that a pidfd refers to.
+fn with_pid(pidfd: OwnedFd) -> Result<(OwnedFd, u32)> {
+    let path = format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd());
+    let mut open = OpenOptions::new();
+    let file = open.read(true).custom_flags(libc::O_CLOEXEC).open(path);
+    let text = file.and_then(io::read_to_string);
+    let text =
+        text.map_err(|error| Error::io("host", "the process id of the workload (in /proc)", &error))?;
+    let pid = text.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok());
+    // -1 for a workload that has already been reaped: it has no number any more.
+    Ok((pidfd, pid.unwrap_or(0)))
+}

@@ -1,0 +1,66 @@
+//! The three standard streams of one run.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+
+use crate::config::stdio::{Stdio, StdioKind};
+use crate::error::{Error, Result};
+
+/// The workload's end of a stream, and the host's if it is a pipe.
+pub(super) struct Stream {
+    theirs: Theirs,
+    pub ours: Option<OwnedFd>,
+}
+
+enum Theirs {
+    Owned(OwnedFd),
+    Shared(Arc<OwnedFd>),
+    Number(RawFd),
+}
+
+impl Stream {
+    /// Prepares stream `number` (0, 1 or 2).
+    pub fn open(number: usize, stdio: &Stdio) -> Result<Self> {
+        Stream::try_open(number, stdio)
+            .map_err(|error| Error::io("descriptor", format!("standard stream {number}"), &error))
+    }
+
+    fn try_open(number: usize, stdio: &Stdio) -> io::Result<Self> {
+        let stream = |theirs| Stream { theirs, ours: None };
+        match &stdio.0 {
+            StdioKind::Inherit if is_open(number) => Ok(stream(Theirs::Number(number as RawFd))),
+            StdioKind::Inherit | StdioKind::Null => {
+                let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+                Ok(stream(Theirs::Owned(null.into())))
+            }
+            StdioKind::Fd(fd) => Ok(stream(Theirs::Shared(fd.clone()))),
+            StdioKind::Piped => {
+                let (read, write) = io::pipe()?;
+                let (theirs, ours): (OwnedFd, OwnedFd) =
+                    if number == 0 { (read.into(), write.into()) } else { (write.into(), read.into()) };
+                Ok(Stream { theirs: Theirs::Owned(theirs), ours: Some(ours) })
+            }
+        }
+    }
+
+    /// The number to send.
+    pub fn number(&self) -> RawFd {
+        match &self.theirs {
+            Theirs::Owned(fd) => fd.as_raw_fd(),
+            Theirs::Shared(fd) => fd.as_raw_fd(),
+            Theirs::Number(number) => *number,
+        }
+    }
+}
+
+/// Whether the host has this standard stream.
+fn is_open(number: usize) -> bool {
+    let stat = match number {
+        0 => nix::sys::stat::fstat(io::stdin().as_fd()),
+        1 => nix::sys::stat::fstat(io::stdout().as_fd()),
+        _ => nix::sys::stat::fstat(io::stderr().as_fd()),
+    };
+    stat.is_ok()
+}

@@ -1,0 +1,250 @@
+//! The host's system calls that no crate wraps, each as a function with a safe signature. All unsafe
+//! code of the parent's side is here.
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, CString, c_int, c_void};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::path::Path;
+use std::ptr::{addr_of_mut, null, null_mut};
+use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
+
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+
+use crate::wire::CONTROL_FD;
+
+/// What the child of [`clone_launcher`] needs, prepared before it exists.
+struct ChildPlan {
+    launcher: RawFd,
+    control: RawFd,
+    /// Keep the capabilities of the new user namespace through `execveat`, whose ids are not yet mapped.
+    keep_capabilities: bool,
+    argv: [*const libc::c_char; 2],
+    envp: [*const libc::c_char; 1],
+    /// Where the child, which shares memory with its parent until exec, leaves the reason of a failure.
+    errno: AtomicI32,
+}
+
+/// The processes made by [`clone_launcher`].
+pub(crate) struct Launched {
+    pub pid: libc::pid_t,
+    pub pidfd: OwnedFd,
+    /// The error of `execveat`; the process has then ended.
+    pub exec_error: Option<i32>,
+}
+
+/// Bytes of stack for the child, which calls a handful of system calls.
+const STACK: usize = 16 << 10;
+
+#[repr(C, align(16))]
+struct Stack(MaybeUninit<[u8; STACK]>);
+
+/// Creates a child in new namespaces and makes it the launcher. Like vfork(2), the child runs on the
+/// parent's memory, so the cost does not grow with it, and this thread sleeps until the child has called
+/// exec. Other threads go on.
+pub(crate) fn clone_launcher(
+    namespaces: u32,
+    launcher: BorrowedFd<'_>,
+    control: BorrowedFd<'_>,
+) -> io::Result<Launched> {
+    let mut stack = Stack(MaybeUninit::uninit());
+    let mut pidfd: c_int = -1;
+    let keep_capabilities = namespaces & libc::CLONE_NEWUSER as u32 != 0;
+    let signals = BlockedSignals::new()?;
+    let mut plan = ChildPlan {
+        launcher: launcher.as_raw_fd(),
+        control: control.as_raw_fd(),
+        keep_capabilities,
+        argv: [c"cofferdam-init".as_ptr(), null()],
+        envp: [null()],
+        errno: AtomicI32::new(0),
+    };
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD | namespaces as c_int;
+    // SAFETY: the stack is `STACK` bytes of this frame, unused by anyone else, and the pointer is its
+    // 16-byte aligned end. `plan`, `stack` and `pidfd` outlive the child's use of them: with CLONE_VFORK
+    // this thread does not run before the child has called exec or exited. All signals are blocked, so
+    // no handler of the host runs in the child. `child` itself meets the contract of a vfork child.
+    let pid = unsafe {
+        let top = addr_of_mut!(stack).cast::<u8>().add(STACK).cast::<c_void>();
+        libc::clone(child, top, flags, addr_of_mut!(plan).cast(), addr_of_mut!(pidfd))
+    };
+    let error = io::Error::last_os_error();
+    drop(signals);
+    if pid < 0 {
+        return Err(error);
+    }
+    // SAFETY: clone succeeded with CLONE_PIDFD, so `pidfd` is a new descriptor that nobody else owns.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    let exec_error = Some(plan.errno.load(Relaxed)).filter(|errno| *errno != 0);
+    Ok(Launched { pid, pidfd, exec_error })
+}
+
+/// The child until exec. It shares the host's memory: no allocation, no locks, no change but to `errno`
+/// of its plan; system calls only.
+extern "C" fn child(argument: *mut c_void) -> c_int {
+    // SAFETY: `clone_launcher` passes a pointer to its `ChildPlan`, alive until this process has called
+    // exec or exited; the parent's thread sleeps, so there is no other access.
+    let plan = unsafe { &*argument.cast::<ChildPlan>() };
+    if plan.keep_capabilities {
+        keep_capabilities();
+    }
+    // SAFETY: plain system calls on numbers and on pointers from the plan; argv and envp end with null.
+    // A failing `_exit` cannot happen.
+    unsafe {
+        let mut launcher = plan.launcher;
+        if launcher == CONTROL_FD {
+            launcher = libc::fcntl(launcher, libc::F_DUPFD_CLOEXEC, CONTROL_FD + 1);
+        }
+        if plan.control == CONTROL_FD {
+            libc::fcntl(plan.control, libc::F_SETFD, 0);
+        } else {
+            libc::dup3(plan.control, CONTROL_FD, 0);
+        }
+        libc::syscall(
+            libc::SYS_execveat,
+            launcher,
+            c"".as_ptr(),
+            plan.argv.as_ptr(),
+            plan.envp.as_ptr(),
+            libc::AT_EMPTY_PATH,
+        );
+        plan.errno.store(*libc::__errno_location(), Relaxed);
+        libc::_exit(127)
+    }
+}
+
+/// Puts all capabilities into the inheritable and ambient sets: the process is unmapped and so not root
+/// inside, and only ambient capabilities survive its exec. A failure shows when the launcher lacks them.
+fn keep_capabilities() {
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        pid: c_int,
+    }
+    const VERSION_3: u32 = 0x2008_0522;
+    let header = Header { version: VERSION_3, pid: 0 };
+    let data = [u32::MAX; 6];
+    // SAFETY: header and data have the layout of capset(2) version 3, two sets of three words.
+    unsafe { libc::syscall(libc::SYS_capset, &raw const header, data.as_ptr()) };
+    for capability in 0..64 {
+        // SAFETY: prctl with numbers only.
+        let result =
+            unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE, capability, 0, 0) };
+        if result != 0 {
+            break;
+        }
+    }
+}
+
+/// While it lives, the thread's signals are blocked; then the mask is what it was.
+struct BlockedSignals {
+    before: u64,
+}
+
+impl BlockedSignals {
+    fn new() -> io::Result<Self> {
+        let mut before = 0;
+        set_signal_mask(u64::MAX, Some(&mut before))?;
+        Ok(BlockedSignals { before })
+    }
+}
+
+impl Drop for BlockedSignals {
+    fn drop(&mut self) {
+        let _ = set_signal_mask(self.before, None);
+    }
+}
+
+/// rt_sigprocmask(2) itself: the C library's function leaves its own two signals unblocked.
+fn set_signal_mask(mask: u64, before: Option<&mut u64>) -> io::Result<()> {
+    let before = before.map_or(null_mut(), |before| before as *mut u64);
+    // SAFETY: both pointers are to signal sets of the kernel's eight bytes, or null for no output.
+    let result = unsafe {
+        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask, before, size_of::<u64>())
+    };
+    check(result).map(drop)
+}
+
+fn check(result: libc::c_long) -> io::Result<libc::c_long> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+fn new_fd(result: libc::c_long) -> io::Result<OwnedFd> {
+    // SAFETY: the callers pass the result of a call that returns a new descriptor.
+    check(result).map(|fd| unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// A pidfd of this process.
+pub(crate) fn own_pidfd() -> io::Result<OwnedFd> {
+    // SAFETY: numbers only.
+    new_fd(unsafe { libc::syscall(libc::SYS_pidfd_open, libc::getpid(), 0) })
+}
+
+/// Sends a signal to the very process that the pidfd was made for.
+pub(crate) fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: c_int) -> io::Result<()> {
+    // SAFETY: numbers, and a null pointer where siginfo is optional.
+    let result = unsafe {
+        libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, null::<libc::siginfo_t>(), 0)
+    };
+    check(result).map(drop)
+}
+
+/// A detached copy of the mount at a path, with all mounts below it.
+pub(crate) fn clone_tree(path: &Path) -> io::Result<OwnedFd> {
+    use std::os::unix::ffi::OsStrExt;
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    open_tree(libc::AT_FDCWD, &path, 0)
+}
+
+/// A detached copy of the mount that an open file lies on, rooted at that file.
+pub(crate) fn clone_tree_of(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    open_tree(fd.as_raw_fd(), c"", libc::AT_EMPTY_PATH)
+}
+
+fn open_tree(directory: RawFd, path: &CStr, flags: c_int) -> io::Result<OwnedFd> {
+    let flags = flags as u32 | libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC | libc::AT_RECURSIVE as u32;
+    // SAFETY: the path is NUL-ended and outlives the call.
+    new_fd(unsafe { libc::syscall(libc::SYS_open_tree, directory, path.as_ptr(), flags) })
+}
+
+/// memfd_create(2) for a file to be executed. The flag that says so exists since Linux 6.3.
+pub(crate) fn executable_memfd(name: &CStr) -> io::Result<OwnedFd> {
+    const MFD_EXEC: u32 = 0x10;
+    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+    // SAFETY: the name is NUL-ended and outlives the call.
+    let create = |flags: u32| new_fd(unsafe { libc::syscall(libc::SYS_memfd_create, name.as_ptr(), flags) });
+    match create(flags | MFD_EXEC) {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => create(flags),
+        result => result,
+    }
+}
+
+/// Borrows a descriptor by its number.
+///
+/// The number may have been closed or reused behind the library's back; every use must tolerate that.
+pub(crate) fn borrow_number(number: RawFd) -> Option<BorrowedFd<'static>> {
+    // SAFETY: not -1, as checked. The descriptor is one that the library never closes; where the program
+    // did, calls on it fail or, as the caller checks, show another file.
+    (number >= 0).then(|| unsafe { BorrowedFd::borrow_raw(number) })
+}
+
+/// Receives what is there of a message, and the descriptor that came with it. Does not block.
+pub(crate) fn receive_with_fd(
+    socket: BorrowedFd<'_>,
+    buffer: &mut [u8],
+) -> nix::Result<(usize, Option<OwnedFd>)> {
+    let mut space = nix::cmsg_space!([RawFd; 1]);
+    let mut iov = [io::IoSliceMut::new(buffer)];
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
+    let message = recvmsg::<()>(socket.as_raw_fd(), &mut iov, Some(&mut space), flags)?;
+    let mut received = None;
+    for control in message.cmsgs()? {
+        if let ControlMessageOwned::ScmRights(numbers) = control {
+            // SAFETY: the kernel has just installed these descriptors, and nobody else knows them.
+            let mut owned = numbers.into_iter().map(|number| unsafe { OwnedFd::from_raw_fd(number) });
+            received = owned.next();
+        }
+    }
+    Ok((message.bytes, received))
+}

@@ -1,0 +1,359 @@
+//! Numbers and layouts of the kernel's interface that the launcher needs. A unit test of the library
+//! compares them with the libc crate's.
+
+/// System call numbers.
+#[cfg(target_arch = "x86_64")]
+pub mod nr {
+    pub const READ: usize = 0;
+    pub const WRITE: usize = 1;
+    pub const CLOSE: usize = 3;
+    pub const FSTAT: usize = 5;
+    pub const PPOLL: usize = 271;
+    pub const MMAP: usize = 9;
+    pub const RT_SIGACTION: usize = 13;
+    pub const RT_SIGPROCMASK: usize = 14;
+    pub const IOCTL: usize = 16;
+    pub const GETPID: usize = 39;
+    pub const SOCKET: usize = 41;
+    pub const SENDMSG: usize = 46;
+    pub const RECVMSG: usize = 47;
+    pub const CLONE: usize = 56;
+    pub const EXECVE: usize = 59;
+    pub const EXIT_GROUP: usize = 231;
+    pub const WAIT4: usize = 61;
+    pub const KILL: usize = 62;
+    pub const FCNTL: usize = 72;
+    pub const CHDIR: usize = 80;
+    pub const FCHDIR: usize = 81;
+    pub const FCHMOD: usize = 91;
+    pub const UMASK: usize = 95;
+    pub const GETRUSAGE: usize = 98;
+    pub const SETSID: usize = 112;
+    pub const SETGROUPS: usize = 116;
+    pub const SETRESUID: usize = 117;
+    pub const SETRESGID: usize = 119;
+    pub const CAPGET: usize = 125;
+    pub const CAPSET: usize = 126;
+    pub const PERSONALITY: usize = 135;
+    pub const SETPRIORITY: usize = 141;
+    pub const PIVOT_ROOT: usize = 155;
+    pub const PRCTL: usize = 157;
+    pub const CHROOT: usize = 161;
+    pub const MOUNT: usize = 165;
+    pub const UMOUNT2: usize = 166;
+    pub const SETHOSTNAME: usize = 170;
+    pub const SCHED_SETAFFINITY: usize = 203;
+    pub const CLOCK_GETTIME: usize = 228;
+    pub const OPENAT: usize = 257;
+    pub const MKDIRAT: usize = 258;
+    pub const UNLINKAT: usize = 263;
+    pub const SYMLINKAT: usize = 266;
+    pub const UNSHARE: usize = 272;
+    pub const SIGNALFD4: usize = 289;
+    pub const DUP3: usize = 292;
+    pub const PRLIMIT64: usize = 302;
+    pub const SETNS: usize = 308;
+}
+
+/// System call numbers.
+#[cfg(target_arch = "aarch64")]
+pub mod nr {
+    pub const READ: usize = 63;
+    pub const WRITE: usize = 64;
+    pub const CLOSE: usize = 57;
+    pub const FSTAT: usize = 80;
+    pub const PPOLL: usize = 73;
+    pub const MMAP: usize = 222;
+    pub const RT_SIGACTION: usize = 134;
+    pub const RT_SIGPROCMASK: usize = 135;
+    pub const IOCTL: usize = 29;
+    pub const GETPID: usize = 172;
+    pub const SOCKET: usize = 198;
+    pub const SENDMSG: usize = 211;
+    pub const RECVMSG: usize = 212;
+    pub const CLONE: usize = 220;
+    pub const EXECVE: usize = 221;
+    pub const EXIT_GROUP: usize = 94;
+    pub const WAIT4: usize = 260;
+    pub const KILL: usize = 129;
+    pub const FCNTL: usize = 25;
+    pub const CHDIR: usize = 49;
+    pub const FCHDIR: usize = 50;
+    pub const FCHMOD: usize = 52;
+    pub const UMASK: usize = 166;
+    pub const GETRUSAGE: usize = 165;
+    pub const SETSID: usize = 157;
+    pub const SETGROUPS: usize = 159;
+    pub const SETRESUID: usize = 147;
+    pub const SETRESGID: usize = 149;
+    pub const CAPGET: usize = 90;
+    pub const CAPSET: usize = 91;
+    pub const PERSONALITY: usize = 92;
+    pub const SETPRIORITY: usize = 140;
+    pub const PIVOT_ROOT: usize = 41;
+    pub const PRCTL: usize = 167;
+    pub const CHROOT: usize = 51;
+    pub const MOUNT: usize = 40;
+    pub const UMOUNT2: usize = 39;
+    pub const SETHOSTNAME: usize = 161;
+    pub const SCHED_SETAFFINITY: usize = 122;
+    pub const CLOCK_GETTIME: usize = 113;
+    pub const OPENAT: usize = 56;
+    pub const MKDIRAT: usize = 34;
+    pub const UNLINKAT: usize = 35;
+    pub const SYMLINKAT: usize = 36;
+    pub const UNSHARE: usize = 97;
+    pub const SIGNALFD4: usize = 74;
+    pub const DUP3: usize = 24;
+    pub const PRLIMIT64: usize = 261;
+    pub const SETNS: usize = 268;
+}
+
+/// System calls newer than the common numbering have one number everywhere.
+pub mod nr_common {
+    pub const OPEN_TREE: usize = 428;
+    pub const MOVE_MOUNT: usize = 429;
+    pub const FSOPEN: usize = 430;
+    pub const FSCONFIG: usize = 431;
+    pub const FSMOUNT: usize = 432;
+    pub const CLOSE_RANGE: usize = 436;
+    pub const OPENAT2: usize = 437;
+    pub const MOUNT_SETATTR: usize = 442;
+}
+
+pub const EPERM: i32 = 1;
+pub const ENOENT: i32 = 2;
+pub const EINTR: i32 = 4;
+pub const EACCES: i32 = 13;
+pub const ENOTDIR: i32 = 20;
+pub const EINVAL: i32 = 22;
+pub const ESTALE: i32 = 116;
+
+pub const O_RDONLY: i32 = 0;
+pub const O_WRONLY: i32 = 1;
+pub const O_CREAT: i32 = 0o100;
+pub const O_EXCL: i32 = 0o200;
+pub const O_TRUNC: i32 = 0o1000;
+pub const O_CLOEXEC: i32 = 0o2_000_000;
+pub const O_PATH: i32 = 0o10_000_000;
+#[cfg(target_arch = "x86_64")]
+pub const O_DIRECTORY: i32 = 0o200_000;
+#[cfg(target_arch = "aarch64")]
+pub const O_DIRECTORY: i32 = 0o40_000;
+#[cfg(target_arch = "x86_64")]
+pub const O_NOFOLLOW: i32 = 0o400_000;
+#[cfg(target_arch = "aarch64")]
+pub const O_NOFOLLOW: i32 = 0o100_000;
+
+pub const AT_FDCWD: i32 = -100;
+pub const AT_EMPTY_PATH: u32 = 0x1000;
+pub const AT_RECURSIVE: u32 = 0x8000;
+pub const RESOLVE_NO_MAGICLINKS: u64 = 0x02;
+pub const RESOLVE_IN_ROOT: u64 = 0x10;
+
+pub const OPEN_TREE_CLONE: u32 = 1;
+pub const OPEN_TREE_CLOEXEC: u32 = O_CLOEXEC as u32;
+pub const MOVE_MOUNT_F_EMPTY_PATH: u32 = 0x04;
+pub const MOVE_MOUNT_T_EMPTY_PATH: u32 = 0x40;
+pub const FSOPEN_CLOEXEC: u32 = 1;
+pub const FSMOUNT_CLOEXEC: u32 = 1;
+pub const FSCONFIG_SET_STRING: u32 = 1;
+pub const FSCONFIG_CMD_CREATE: u32 = 6;
+pub const MOUNT_ATTR_RDONLY: u64 = 0x01;
+pub const MOUNT_ATTR_NOSUID: u64 = 0x02;
+pub const MOUNT_ATTR_NODEV: u64 = 0x04;
+pub const MOUNT_ATTR_NOEXEC: u64 = 0x08;
+pub const MS_REC: u64 = 0x4000;
+pub const MS_PRIVATE: u64 = 1 << 18;
+pub const MNT_DETACH: i32 = 2;
+
+pub const CLONE_VFORK: u64 = 0x4000;
+pub const CLONE_PIDFD: u64 = 0x1000;
+
+pub const SIG_SETMASK: i32 = 2;
+pub const SIGKILL: i32 = 9;
+pub const SIGCHLD: i32 = 17;
+pub const LAST_SIGNAL: i32 = 64;
+/// Bytes in the kernel's signal set.
+pub const SIGSET_SIZE: usize = 8;
+pub const SFD_CLOEXEC: i32 = O_CLOEXEC;
+pub const SFD_NONBLOCK: i32 = 0o4000;
+
+pub const WNOHANG: i32 = 1;
+/// Wait for children whatever signal they end with.
+pub const WALL: i32 = 0x4000_0000;
+pub const RUSAGE_CHILDREN: i32 = -1;
+
+pub const PROT_READ: i32 = 1;
+pub const PROT_WRITE: i32 = 2;
+pub const MAP_SHARED: i32 = 1;
+pub const MAP_PRIVATE: i32 = 2;
+pub const MAP_ANONYMOUS: i32 = 0x20;
+
+pub const SOL_SOCKET: i32 = 1;
+pub const SCM_RIGHTS: i32 = 1;
+pub const MSG_WAITALL: u32 = 0x100;
+pub const MSG_NOSIGNAL: u32 = 0x4000;
+pub const MSG_CMSG_CLOEXEC: u32 = 0x4000_0000;
+pub const AF_INET: i32 = 2;
+pub const SOCK_DGRAM: i32 = 2;
+pub const SOCK_CLOEXEC: i32 = O_CLOEXEC;
+pub const SIOCSIFFLAGS: u64 = 0x8914;
+pub const IFF_UP: i16 = 1;
+pub const IFF_RUNNING: i16 = 0x40;
+
+pub const F_SETFD: i32 = 2;
+pub const F_DUPFD_CLOEXEC: i32 = 1030;
+pub const FD_CLOEXEC: i32 = 1;
+
+pub const PR_SET_PDEATHSIG: i32 = 1;
+pub const PR_SET_DUMPABLE: i32 = 4;
+pub const PR_SET_KEEPCAPS: i32 = 8;
+pub const PR_SET_NAME: i32 = 15;
+pub const PR_CAPBSET_DROP: i32 = 24;
+pub const PR_SET_CHILD_SUBREAPER: i32 = 36;
+pub const PR_SET_NO_NEW_PRIVS: i32 = 38;
+pub const PR_CAP_AMBIENT: i32 = 47;
+pub const PR_CAP_AMBIENT_RAISE: i32 = 2;
+pub const PR_CAP_AMBIENT_CLEAR_ALL: i32 = 4;
+pub const CAP_VERSION_3: u32 = 0x2008_0522;
+/// Capabilities are bits of a 64-bit set.
+pub const CAP_BITS: u32 = 64;
+pub const CAP_KILL: u32 = 5;
+
+pub const CLOCK_MONOTONIC: i32 = 1;
+pub const POLLIN: i16 = 1;
+pub const S_IFMT: u32 = 0o170_000;
+pub const S_IFDIR: u32 = 0o040_000;
+
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct Timespec {
+    pub sec: i64,
+    pub nsec: i64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct Timeval {
+    pub sec: i64,
+    pub usec: i64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct Rusage {
+    pub user: Timeval,
+    pub system: Timeval,
+    pub max_rss: i64,
+    pub rest: [i64; 13],
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct PollFd {
+    pub fd: i32,
+    pub events: i16,
+    pub revents: i16,
+}
+
+#[repr(C)]
+pub struct OpenHow {
+    pub flags: u64,
+    pub mode: u64,
+    pub resolve: u64,
+}
+
+#[repr(C)]
+pub struct MountAttr {
+    pub set: u64,
+    pub clear: u64,
+    pub propagation: u64,
+    pub userns_fd: u64,
+}
+
+#[repr(C)]
+pub struct IoVec {
+    pub base: *mut u8,
+    pub length: usize,
+}
+
+#[repr(C)]
+pub struct MsgHdr {
+    pub name: *mut u8,
+    pub name_length: u32,
+    pub iov: *mut IoVec,
+    pub iov_count: usize,
+    pub control: *mut u8,
+    pub control_length: usize,
+    pub flags: i32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct CmsgHdr {
+    pub length: usize,
+    pub level: i32,
+    pub kind: i32,
+}
+
+/// The kernel's `struct sigaction`, not the C library's.
+#[repr(C)]
+#[derive(Default)]
+pub struct SigAction {
+    pub handler: usize,
+    pub flags: u64,
+    pub restorer: usize,
+    pub mask: u64,
+}
+
+#[repr(C)]
+pub struct CapHeader {
+    pub version: u32,
+    pub pid: i32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct CapData {
+    pub effective: u32,
+    pub permitted: u32,
+    pub inheritable: u32,
+}
+
+#[repr(C)]
+pub struct RLimit {
+    pub soft: u64,
+    pub hard: u64,
+}
+
+/// The start of `struct ifreq`: a name and flags.
+#[repr(C)]
+pub struct IfReq {
+    pub name: [u8; 16],
+    pub flags: i16,
+    pub rest: [u8; 22],
+}
+
+/// `struct stat`, of which device, inode and mode are read.
+#[cfg(target_arch = "x86_64")]
+#[repr(C)]
+#[derive(Default)]
+pub struct Stat {
+    pub device: u64,
+    pub inode: u64,
+    pub links: u64,
+    pub mode: u32,
+    pub rest: [u32; 29],
+}
+
+/// `struct stat`, of which device, inode and mode are read.
+#[cfg(target_arch = "aarch64")]
+#[repr(C)]
+#[derive(Default)]
+pub struct Stat {
+    pub device: u64,
+    pub inode: u64,
+    pub mode: u32,
+    pub rest: [u32; 27],
+}

@@ -1,0 +1,201 @@
+//! Init's life after the workload has started: it reaps, enforces the wall-time limit, notices the
+//! host's end, and reports when nothing is left.
+
+use super::abi::{self, PollFd};
+use super::channel;
+use super::state::{Places, Plan};
+use super::sys::{self, Fd};
+use super::workload::{Shared, started_on_init_clock};
+use crate::wire::{CONTROL_FD, Command, End, Ending, HOST_PIDFD, Record};
+
+/// What init watches and knows.
+struct Init {
+    workload: i32,
+    host: Option<Fd>,
+    children: Fd,
+    started: u64,
+    deadline: Option<u64>,
+    ending: Ending,
+    /// The host's /proc, for finding processes where init is not PID 1.
+    proc: Option<Fd>,
+}
+
+/// Takes over when the fork has returned: the child has become the workload, or has failed.
+pub fn main(plan: &Plan, places: &Places, shared: &'static Shared, pid: i32, pidfd: Fd) -> ! {
+    if let Some((step, failure)) = shared.failure() {
+        let _ = sys::reap(true);
+        channel::send(&channel::setup_failed(step, failure));
+        sys::exit(1);
+    }
+    channel::send_with_fd(&Record::Started, pidfd);
+    match Init::new(plan, places, shared, pid) {
+        Ok(mut init) => init.run(),
+        // Cannot watch, so must not go on: the end of PID 1 is the end of all.
+        Err(_) => sys::exit(1),
+    }
+}
+
+/// Ends a plan that had no workload.
+pub fn finish_without_workload() -> ! {
+    channel::send(&Record::Started);
+    channel::send(&Record::Ended(End::default()));
+    sys::exit(0)
+}
+
+impl Init {
+    fn new(plan: &Plan, places: &Places, shared: &Shared, workload: i32) -> sys::Result<Self> {
+        // What init goes on using moves to the low numbers. All else is closed: a pipe of the workload
+        // must end when the workload ends it.
+        let host = sys::keep_as(plan.fds.get(HOST_PIDFD)?, 0)?;
+        let children = sys::keep_as(sys::signalfd_for_children()?, 1)?;
+        let proc = match places.host_proc {
+            Some(proc) => Some(sys::keep_as(proc, 2)?),
+            None => None,
+        };
+        sys::close_range(CONTROL_FD as u32 + 1, u32::MAX)?;
+        // Of its capabilities init still needs only the one to end processes of other users, and its
+        // memory is nobody's business.
+        sys::prctl(abi::PR_SET_DUMPABLE, 0)?;
+        sys::capset(1 << abi::CAP_KILL, 1 << abi::CAP_KILL, 0)?;
+        if sys::getpid() != 1 {
+            sys::prctl(abi::PR_SET_CHILD_SUBREAPER, 1)?;
+        }
+        let started = started_on_init_clock(plan, shared);
+        let limit = plan.header.wall_limit;
+        let deadline = (limit != 0).then(|| started.saturating_add(limit));
+        Ok(Init { workload, host: Some(host), children, started, deadline, ending: Ending::Own, proc })
+    }
+
+    fn run(&mut self) -> ! {
+        let status = loop {
+            self.watch();
+            if let Some(status) = self.reap_ended() {
+                break status;
+            }
+        };
+        let wall = sys::now().saturating_sub(self.started);
+        self.end_all_others();
+        channel::send(&Record::Ended(self.end(status, wall)));
+        sys::exit(0)
+    }
+
+    /// Sleeps until something happens, and reacts to all but ended children.
+    fn watch(&mut self) {
+        let watched = |fd: i32| PollFd { fd, events: abi::POLLIN, revents: 0 };
+        let control = if self.host.is_some() { CONTROL_FD } else { -1 };
+        let host = self.host.map_or(-1, |fd| fd.0);
+        let mut fds = [watched(control), watched(host), watched(self.children.0)];
+        let timeout = self.deadline.map(|deadline| deadline.saturating_sub(sys::now()));
+        if sys::poll(&mut fds, timeout).is_err() {
+            self.end_workload(Ending::Killed);
+        }
+        let [control, host, _] = fds;
+        if control.revents != 0 {
+            self.obey();
+        }
+        if host.revents != 0 {
+            self.end_workload(Ending::Killed);
+        }
+        if self.deadline.is_some_and(|deadline| sys::now() >= deadline) {
+            self.deadline = None;
+            self.end_workload(Ending::WallTime);
+        }
+    }
+
+    fn obey(&mut self) {
+        match channel::read_command().ok().flatten().and_then(Command::decode) {
+            Some(Command::Detach) => self.host = None,
+            Some(Command::IdMapsWritten) => {}
+            // Also at end of file: the host, or its handle, is gone.
+            Some(Command::Kill) | None => {
+                self.end_workload(Ending::Killed);
+                self.host = None;
+            }
+        }
+    }
+
+    /// Sends SIGKILL to everything. The first reason counts.
+    fn end_workload(&mut self, why: Ending) {
+        if self.ending == Ending::Own {
+            self.ending = why;
+        }
+        // A host that has ended stays readable; it has been heard.
+        if why == Ending::Killed {
+            self.host = None;
+        }
+        self.kill_all();
+    }
+
+    /// As PID 1 a signal to -1 reaches every process of the container and none other. Elsewhere -1 would
+    /// be the whole machine: there the children are killed, and theirs when they become init's.
+    fn kill_all(&self) {
+        if sys::getpid() == 1 {
+            let _ = sys::kill(-1, abi::SIGKILL);
+        } else {
+            let _ = sys::kill(self.workload, abi::SIGKILL);
+            self.kill_children();
+        }
+    }
+
+    /// Kills all children, which are orphans of the workload. None can have been reaped meanwhile, so no
+    /// number can mean another process.
+    fn kill_children(&self) {
+        let Some(proc) = self.proc else { return };
+        let Ok(list) = sys::openat(proc, c"thread-self/children", abi::O_RDONLY, 0) else { return };
+        let mut buffer = [0u8; 4096];
+        let mut pid = 0i32;
+        while let Ok(count @ 1..) = sys::read(list, &mut buffer) {
+            for &byte in buffer.iter().take(count) {
+                if byte.is_ascii_digit() {
+                    pid = pid.wrapping_mul(10).wrapping_add(i32::from(byte - b'0'));
+                } else if pid > 0 {
+                    let _ = sys::kill(pid, abi::SIGKILL);
+                    pid = 0;
+                }
+            }
+        }
+        sys::close(list);
+    }
+
+    /// Reaps all that have ended; the workload's status if it was among them.
+    fn reap_ended(&self) -> Option<i32> {
+        let mut information = [0u8; 128];
+        let _ = sys::read(self.children, &mut information);
+        let mut status = None;
+        while let Ok(Some(reaped)) = sys::reap(false) {
+            if reaped.pid == self.workload {
+                status = Some(reaped.status);
+            }
+        }
+        status
+    }
+
+    /// Everything left dies with the workload.
+    fn end_all_others(&self) {
+        if sys::getpid() == 1 {
+            let _ = sys::kill(-1, abi::SIGKILL);
+            while sys::reap(true).is_ok() {}
+        } else {
+            loop {
+                self.kill_children();
+                if sys::reap(true).is_err() {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn end(&self, status: i32, wall: u64) -> End {
+        let usage = sys::usage_of_children();
+        let microseconds = |time: abi::Timeval| (time.sec as u64).wrapping_mul(1_000_000) + time.usec as u64;
+        End {
+            // A workload that ended in another way than by init's SIGKILL ended by itself, just before.
+            ending: if status & 0x7f == abi::SIGKILL { self.ending } else { Ending::Own },
+            status,
+            wall,
+            user: microseconds(usage.user),
+            system: microseconds(usage.system),
+            max_rss: usage.max_rss as u64,
+        }
+    }
+}

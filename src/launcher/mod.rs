@@ -1,0 +1,43 @@
+//! What runs in the child, from its first instruction to the workload's `execve`, and init after that.
+//!
+//! The contract: no allocation, no locks, no panics, no code of the host. Everything needed arrives in
+//! the plan; each module carries out some of its steps.
+//!
+//! ```text
+//! run ── receive the plan ── steps up to start-workload ── fork ── init: reap, enforce, report
+//!                                                           └───── steps after it ── execve
+//! ```
+#![allow(missing_docs)] // Private to the crate; the names are the kernel's.
+#![cfg_attr(test, allow(dead_code))] // Tests compile the modules, they do not run all of them.
+
+pub mod abi;
+mod channel;
+mod identity;
+mod init;
+mod mounts;
+mod paths;
+mod state;
+mod steps;
+mod sys;
+mod system;
+mod workload;
+
+#[cfg(test)]
+mod tests;
+
+use crate::wire::item;
+use channel::Reporter;
+
+/// The whole life of the launcher.
+#[cfg_attr(test, allow(dead_code))]
+pub fn run() -> ! {
+    let reporter = Reporter::Control;
+    if let Err(errno) = state::become_a_clean_process() {
+        reporter.failed(u32::MAX, errno.into());
+    }
+    let plan = match channel::receive_plan() {
+        Ok(plan) => plan,
+        Err(errno) => reporter.failed(u32::MAX, state::Failure { errno, item: item::PLAN }),
+    };
+    steps::walk(plan)
+}

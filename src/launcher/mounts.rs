@@ -1,0 +1,289 @@
+//! The root file system: each mount is made detached, given its attributes, and only then attached at a
+//! place that was resolved inside the new root.
+
+use core::ffi::CStr;
+
+use super::abi::{
+    self, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY, O_DIRECTORY, O_PATH,
+};
+use super::paths::{self, Kind};
+use super::state::{Failure, In, Outcome, Places};
+use super::sys::{self, CWD, Errno, Fd, Result};
+use crate::wire::item;
+
+/// Where a bind comes from.
+pub struct Source<'a> {
+    pub path: &'a CStr,
+    /// A detached mount made by the host; otherwise `path` is opened, and must be the file it saw.
+    pub fd: Option<Fd>,
+    pub device: u64,
+    pub inode: u64,
+}
+
+/// Bounds of a tmpfs, as the mount options want them.
+pub struct TmpfsOptions<'a> {
+    pub mode: &'a CStr,
+    pub size: &'a CStr,
+    pub inodes: &'a CStr,
+}
+
+/// An overlay and what it needs on the stage.
+pub struct Overlay<'a> {
+    pub options: &'a CStr,
+    /// The name of a tmpfs for the upper directory, or empty.
+    pub memory: &'a CStr,
+    pub bounds: TmpfsOptions<'a>,
+    /// The name of the directory on which it is first mounted.
+    pub place: &'a CStr,
+    pub attributes: u64,
+}
+
+/// Attaches a mount to its place inside; at `/` it becomes the root, on top of the host's.
+fn attach(places: &mut Places, tree: Fd, target: &CStr, kind: Kind) -> Outcome {
+    if target == c"/" {
+        sys::move_mount(tree, CWD, c"/").item(item::ATTACH)?;
+        places.root = Some(tree);
+        return Ok(());
+    }
+    let place = paths::place(places.root()?, target, kind).item(item::TARGET)?;
+    attach_at(tree, place)
+}
+
+fn attach_at(tree: Fd, place: Fd) -> Outcome {
+    sys::move_mount(tree, place, c"").item(item::ATTACH)?;
+    sys::close(tree);
+    sys::close(place);
+    Ok(())
+}
+
+pub fn bind(places: &mut Places, source: &Source, target: &CStr, attributes: u64) -> Outcome {
+    let tree = match source.fd {
+        Some(tree) => tree,
+        None => open_source(source)?,
+    };
+    let stat = sys::fstat(tree).item(item::SOURCE)?;
+    sys::mount_setattr(tree, attributes, true).item(item::ATTRIBUTES)?;
+    attach(places, tree, target, kind_of(&stat))
+}
+
+fn open_source(source: &Source) -> Outcome<Fd> {
+    let tree = sys::clone_tree(CWD, source.path).item(item::SOURCE)?;
+    let stat = sys::fstat(tree).item(item::SOURCE)?;
+    if stat.device == source.device && stat.inode == source.inode {
+        Ok(tree)
+    } else {
+        Err(Failure { errno: Errno(abi::ESTALE), item: item::SOURCE_CHANGED })
+    }
+}
+
+fn kind_of(stat: &abi::Stat) -> Kind {
+    if stat.mode & abi::S_IFMT == abi::S_IFDIR { Kind::Directory } else { Kind::File }
+}
+
+/// A new file system of a kind, detached.
+fn new_mount(kind: &CStr, options: &[(&CStr, &CStr)], attributes: u64) -> Result<Fd> {
+    let context = sys::fsopen(kind)?;
+    for (key, value) in options {
+        sys::fsconfig_string(context, key, value)?;
+    }
+    sys::fsconfig_create(context)?;
+    let tree = sys::fsmount(context, attributes);
+    sys::close(context);
+    tree
+}
+
+fn new_tmpfs(options: &TmpfsOptions, attributes: u64) -> Result<Fd> {
+    let options = [(c"mode", options.mode), (c"size", options.size), (c"nr_inodes", options.inodes)];
+    new_mount(c"tmpfs", &options, attributes)
+}
+
+pub fn tmpfs(places: &mut Places, target: &CStr, options: &TmpfsOptions, attributes: u64) -> Outcome {
+    let tree = new_tmpfs(options, attributes)?;
+    attach(places, tree, target, Kind::Directory)
+}
+
+/// The tmpfs on which overlays are assembled lies over the host's root, below the new one, and goes with
+/// the host's mounts.
+pub fn stage(places: &mut Places) -> Outcome {
+    let options = TmpfsOptions { mode: c"755", size: c"64m", inodes: c"65536" };
+    let tree = new_tmpfs(&options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)?;
+    sys::move_mount(tree, CWD, c"/").item(item::ATTACH)?;
+    places.stage = Some(tree);
+    Ok(())
+}
+
+/// The directory on the stage that becomes the lowest layer of the root, with the mount points that the
+/// other layers lack.
+pub fn skeleton(places: &mut Places, path: &CStr, directory: bool) -> Outcome {
+    let stage = places.stage()?;
+    let skeleton = paths::place(stage, c"skeleton", Kind::Directory)?;
+    let kind = if directory { Kind::Directory } else { Kind::File };
+    let place = paths::place(skeleton, path, kind).item(item::TARGET)?;
+    sys::close(place);
+    sys::close(skeleton);
+    Ok(())
+}
+
+pub fn overlay_layer(places: &mut Places, name: &CStr, tree: Fd) -> Outcome {
+    let place = paths::place(places.stage()?, name, Kind::Directory).item(item::TARGET)?;
+    attach_at(tree, place)
+}
+
+/// mount(2), because fsconfig(2) takes no value over 255 bytes. Its options name host paths, which start
+/// at the host's root, and relative ones, which start at the stage.
+pub fn overlay(places: &mut Places, overlay: &Overlay, target: &CStr) -> Outcome {
+    let stage = places.stage()?;
+    sys::fchdir(stage)?;
+    if !overlay.memory.is_empty() {
+        upper_in_memory(stage, overlay)?;
+    }
+    sys::mkdirat(CWD, overlay.place, 0o755).item(item::TARGET)?;
+    sys::mount(c"overlay", overlay.place, overlay.options)?;
+    let place = sys::openat(CWD, overlay.place, O_PATH | O_DIRECTORY, 0).item(item::TARGET)?;
+    sys::mount_setattr(place, overlay.attributes, false).item(item::ATTRIBUTES)?;
+    attach(places, place, target, Kind::Directory)
+}
+
+fn upper_in_memory(stage: Fd, overlay: &Overlay) -> Outcome {
+    let place = paths::place(stage, overlay.memory, Kind::Directory).item(item::TARGET)?;
+    let tree = new_tmpfs(&overlay.bounds, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)?;
+    // The root of the overlay shows the mode of the upper directory.
+    sys::mkdirat(tree, c"upper", 0o755)?;
+    sys::mkdirat(tree, c"work", 0o700)?;
+    attach_at(tree, place)
+}
+
+const PROC_ATTRIBUTES: u64 = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+
+/// A /proc of the new PID namespace. The kernel forbids it (EPERM) where the caller's own /proc is partly
+/// hidden, as inside most containers; then the caller's serves, if that was asked for.
+pub fn proc(places: &mut Places, target: &CStr, outer: bool) -> Outcome {
+    let tree = match new_mount(c"proc", &[], PROC_ATTRIBUTES) {
+        Err(Errno(abi::EPERM)) if outer => outer_proc()?,
+        result => result?,
+    };
+    attach(places, tree, target, Kind::Directory)
+}
+
+fn outer_proc() -> Outcome<Fd> {
+    let tree = sys::clone_tree(CWD, c"/proc").item(item::SOURCE)?;
+    sys::mount_setattr(tree, PROC_ATTRIBUTES, true).item(item::ATTRIBUTES)?;
+    Ok(tree)
+}
+
+/// Hides a directory behind an empty one, a file behind /dev/null.
+pub fn mask(places: &mut Places, path: &CStr) -> Outcome {
+    let Some(place) = existing(places.root()?, path)? else { return Ok(()) };
+    let tree = match kind_of(&sys::fstat(place)?) {
+        Kind::Directory => {
+            let options = TmpfsOptions { mode: c"755", size: c"4096", inodes: c"1" };
+            new_tmpfs(&options, PROC_ATTRIBUTES | MOUNT_ATTR_RDONLY)?
+        }
+        Kind::File => {
+            let null = sys::clone_tree(CWD, c"/dev/null").item(item::SOURCE)?;
+            sys::mount_setattr(null, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, false).item(item::ATTRIBUTES)?;
+            null
+        }
+    };
+    attach_at(tree, place)
+}
+
+pub fn read_only(places: &mut Places, path: &CStr) -> Outcome {
+    let Some(place) = existing(places.root()?, path)? else { return Ok(()) };
+    let tree = sys::clone_tree(place, c"").item(item::SOURCE)?;
+    let attributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+    sys::mount_setattr(tree, attributes, true).item(item::ATTRIBUTES)?;
+    attach_at(tree, place)
+}
+
+fn existing(root: Fd, path: &CStr) -> Outcome<Option<Fd>> {
+    match sys::open_in_root(root, path, O_PATH) {
+        Ok(place) => Ok(Some(place)),
+        Err(Errno(abi::ENOENT)) => Ok(None),
+        Err(errno) => Err(Failure { errno, item: item::TARGET }),
+    }
+}
+
+pub fn devpts(places: &mut Places, target: &CStr) -> Outcome {
+    let options = [(c"ptmxmode", c"0666"), (c"mode", c"0620")];
+    let tree = new_mount(c"devpts", &options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)?;
+    attach(places, tree, target, Kind::Directory)
+}
+
+pub fn mqueue(places: &mut Places, target: &CStr) -> Outcome {
+    let tree = new_mount(c"mqueue", &[], PROC_ATTRIBUTES)?;
+    attach(places, tree, target, Kind::Directory)
+}
+
+pub fn directory(places: &mut Places, path: &CStr, mode: u32) -> Outcome {
+    let root = places.root()?;
+    if let Some(place) = existing(root, path)? {
+        let found = kind_of(&sys::fstat(place)?);
+        sys::close(place);
+        let not_a_directory = Failure { errno: Errno(abi::ENOTDIR), item: item::TARGET };
+        return if found == Kind::Directory { Ok(()) } else { Err(not_a_directory) };
+    }
+    let (parent, name) = paths::parent(root, path).item(item::TARGET)?;
+    paths::with_c_str(name, |name| sys::mkdirat(parent, name, mode)).item(item::TARGET)?;
+    sys::close(parent);
+    Ok(())
+}
+
+/// Writes a file in its place.
+pub fn file(places: &mut Places, path: &CStr, mode: u32, content: &[u8]) -> Outcome {
+    let (parent, name) = paths::parent(places.root()?, path).item(item::TARGET)?;
+    paths::with_c_str(name, |name| write_file(parent, name, mode, content)).item(item::TARGET)?;
+    sys::close(parent);
+    Ok(())
+}
+
+/// Writes a file on the stage and binds it over its place, so that the host's file there stays as it is.
+pub fn bound_file(places: &mut Places, path: &CStr, mode: u32, content: &[u8]) -> Outcome {
+    let (stage, name) = (places.stage()?, c"file");
+    write_file(stage, name, mode, content)?;
+    let tree = sys::clone_tree(stage, name).item(item::SOURCE)?;
+    // The name is free for the next file; the bind keeps this one alive.
+    sys::unlinkat(stage, name)?;
+    sys::mount_setattr(tree, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, false).item(item::ATTRIBUTES)?;
+    attach(places, tree, path, Kind::File)
+}
+
+fn write_file(parent: Fd, name: &CStr, mode: u32, content: &[u8]) -> Result<()> {
+    let flags = abi::O_CREAT | abi::O_TRUNC | abi::O_WRONLY | abi::O_NOFOLLOW;
+    let file = sys::openat(parent, name, flags, mode)?;
+    sys::write_all(file, content)?;
+    // The mode given at creation does not count where the file existed.
+    sys::fchmod(file, mode)?;
+    sys::close(file);
+    Ok(())
+}
+
+pub fn symlink(places: &mut Places, target: &CStr, path: &CStr) -> Outcome {
+    let (parent, name) = paths::parent(places.root()?, path).item(item::TARGET)?;
+    paths::with_c_str(name, |name| sys::symlinkat(target, parent, name)).item(item::TARGET)?;
+    sys::close(parent);
+    Ok(())
+}
+
+/// Makes one mount read-only, when it is filled.
+pub fn seal(places: &mut Places, path: &CStr) -> Outcome {
+    let mount = sys::open_in_root(places.root()?, path, O_PATH).item(item::TARGET)?;
+    sys::mount_setattr(mount, MOUNT_ATTR_RDONLY, false)?;
+    sys::close(mount);
+    Ok(())
+}
+
+/// Makes the new root the root. It is already mounted on top of the old one, so that where pivot_root
+/// cannot work (EINVAL: the host's root is an initramfs) a chroot into it is complete: the process root
+/// is then the topmost mount at the namespace's root, which is also what lets nested user namespaces be
+/// created.
+pub fn enter_root(places: &mut Places) -> Outcome {
+    sys::fchdir(places.root()?)?;
+    match sys::pivot_root(c".", c".") {
+        // The old root now lies on top of the new one.
+        Ok(()) => sys::umount_detach(c".").item(item::ATTACH)?,
+        Err(Errno(abi::EINVAL)) => sys::chroot(c".")?,
+        Err(errno) => return Err(errno.into()),
+    }
+    Ok(sys::chdir(c"/")?)
+}

@@ -1,0 +1,153 @@
+//! Walks the plan: which function carries out which step.
+
+use core::ffi::CStr;
+
+use super::abi;
+use super::channel::{Reporter, send};
+use super::state::{Failure, Outcome, Places, Plan};
+use super::sys::{self, Errno, Fork};
+use super::{identity, init, mounts, system, workload};
+use crate::wire::{Reader, Record, Step, item};
+
+/// A step as the launcher sees it.
+type ReceivedStep = Step<&'static CStr, &'static [u8]>;
+
+/// Everything the steps work on.
+struct Walk {
+    plan: Plan,
+    places: Places,
+    reporter: Reporter,
+    index: u32,
+}
+
+/// Carries out the plan. Init's way through ends in its main loop, the workload's in `execve`.
+pub fn walk(plan: Plan) -> ! {
+    let mut reader = Reader::new(plan.body);
+    let mut walk = Walk { plan, places: Places::default(), reporter: Reporter::Control, index: 0 };
+    while !reader.is_empty() {
+        walk.reporter.step(walk.index);
+        let outcome = match Step::decode(&mut reader) {
+            Some(Step::StartWorkload {}) => walk.start_workload(),
+            Some(step) => walk.carry_out(&step),
+            None => Err(Failure { errno: Errno(abi::EINVAL), item: item::PLAN }),
+        };
+        if let Err(failure) = outcome {
+            walk.reporter.failed(walk.index, failure);
+        }
+        walk.index += 1;
+    }
+    // Only a plan without workload gets here: the host asked whether the steps work, and they do.
+    init::finish_without_workload()
+}
+
+impl Walk {
+    /// Forks. Only the child returns; from here on it tells failures to init.
+    fn start_workload(&mut self) -> Outcome {
+        let shared = sys::allocate_shared::<workload::Shared>()?;
+        let mut pidfd = -1;
+        match sys::fork(true, Some(&mut pidfd)) {
+            Ok(Fork::Child) => {
+                self.reporter = Reporter::Init(shared);
+                Ok(())
+            }
+            Ok(Fork::Parent(pid)) => init::main(&self.plan, &self.places, shared, pid, sys::Fd(pidfd)),
+            Err(errno) => Err(Failure { errno, item: item::FORK }),
+        }
+    }
+
+    fn carry_out(&mut self, step: &ReceivedStep) -> Outcome {
+        let places = &mut self.places;
+        let fds = &mut self.plan.fds;
+        match *step {
+            Step::JoinNamespace { fd, kinds } => Ok(sys::setns(fds.get(fd)?, kinds)?),
+            Step::Unshare { kinds } => Ok(sys::unshare(kinds)?),
+            Step::IdMaps {} => await_id_maps(),
+            Step::ForkInit {} => fork_init(),
+            Step::InitIdentity { uid, gid, groups } => identity::for_init(uid, gid, groups != 0),
+            Step::TimeOffsets { lines } => system::time_offsets(places, lines),
+            Step::HostProc {} => system::open_host_proc(places),
+            Step::HostName { name } => Ok(sys::sethostname(name)?),
+            Step::Loopback {} => Ok(system::loopback_up()?),
+
+            Step::PrivateMounts {} => Ok(sys::make_mounts_private()?),
+            Step::Stage {} => mounts::stage(places),
+            Step::Bind { source, fd, device, inode, target, attributes } => {
+                let source = mounts::Source { path: source, fd: fds.find(fd)?, device, inode };
+                mounts::bind(places, &source, target, attributes)
+            }
+            Step::Tmpfs { target, mode, size, inodes, attributes } => {
+                mounts::tmpfs(places, target, &mounts::TmpfsOptions { mode, size, inodes }, attributes)
+            }
+            Step::Skeleton { path, directory } => mounts::skeleton(places, path, directory != 0),
+            Step::OverlayLayer { name, fd, .. } => mounts::overlay_layer(places, name, fds.get(fd)?),
+            Step::Overlay { target, options, memory, size, inodes, place, attributes } => {
+                let bounds = mounts::TmpfsOptions { mode: c"700", size, inodes };
+                let overlay = mounts::Overlay { options, memory, bounds, place, attributes };
+                mounts::overlay(places, &overlay, target)
+            }
+            Step::Proc { target, outer } => mounts::proc(places, target, outer != 0),
+            Step::Mask { path } => mounts::mask(places, path),
+            Step::ReadOnly { path } => mounts::read_only(places, path),
+            Step::Devpts { target } => mounts::devpts(places, target),
+            Step::Mqueue { target } => mounts::mqueue(places, target),
+            Step::Directory { path, mode } => mounts::directory(places, path, mode),
+            Step::File { path, mode, bound: 0, content } => mounts::file(places, path, mode, content),
+            Step::File { path, mode, content, .. } => mounts::bound_file(places, path, mode, content),
+            Step::Symlink { target, path } => mounts::symlink(places, target, path),
+            Step::SealMount { path } => mounts::seal(places, path),
+            Step::EnterRoot {} => mounts::enter_root(places),
+
+            Step::StartWorkload {} => Ok(()),
+            Step::Cgroup { fd, .. } => Ok(sys::write_all(fds.get(fd)?, b"0")?),
+            Step::Session {} => Ok(sys::setsid()?),
+            Step::LiftDescriptors { above } => Ok(fds.lift(above)?),
+            Step::Descriptor { fd, target } => Ok(sys::give_number(fds.get(fd)?, target as i32)?),
+            Step::ResourceLimit { resource, soft, hard } => Ok(sys::set_rlimit(resource, soft, hard)?),
+            Step::Nice { value } => Ok(sys::set_nice(value)?),
+            Step::Affinity { mask } => Ok(sys::set_affinity(mask)?),
+            Step::OomScoreAdj { value } => system::oom_score_adj(places, value),
+            Step::Personality { persona } => Ok(sys::personality(persona)?),
+            Step::Umask { mask } => {
+                sys::umask(mask);
+                Ok(())
+            }
+            Step::BoundingSet { keep } => Ok(identity::drop_bounding_set(keep)?),
+            Step::Groups { gids } => Ok(sys::setgroups(gids)?),
+            Step::Identity { uid, gid } => identity::for_workload(uid, gid),
+            Step::Capabilities { effective, permitted, inheritable, ambient } => {
+                Ok(identity::set_capabilities(effective, permitted, inheritable, ambient)?)
+            }
+            Step::NoNewPrivs {} => Ok(sys::prctl(abi::PR_SET_NO_NEW_PRIVS, 1)?),
+            Step::WorkingDirectory { path } => Ok(sys::chdir(path)?),
+            Step::ParentDeath {} => Ok(sys::prctl(abi::PR_SET_PDEATHSIG, abi::SIGKILL as usize)?),
+            Step::DefaultSignals {} => Ok(workload::default_signals()?),
+            Step::Execute { candidates, arguments, environment, strings } => {
+                let counts = workload::Counts { candidates, arguments, environment };
+                workload::execute(&counts, strings, self.plan.scratch, self.reporter)
+            }
+        }
+    }
+}
+
+/// Asks the host for the id maps and waits for its word.
+fn await_id_maps() -> Outcome {
+    send(&Record::NeedIdMaps);
+    match super::channel::read_command()? {
+        Some(byte) if byte == crate::wire::Command::IdMapsWritten as u8 => Ok(()),
+        // The host could not write them and says why itself.
+        _ => sys::exit(1),
+    }
+}
+
+/// Forks inside a joined PID namespace. The parent only keeps the host's child alive until init ends.
+fn fork_init() -> Outcome {
+    match sys::fork(false, None) {
+        Ok(Fork::Child) => Ok(()),
+        Ok(Fork::Parent(_)) => {
+            let _ = sys::close_range(0, u32::MAX);
+            let _ = sys::reap(true);
+            sys::exit(0)
+        }
+        Err(errno) => Err(Failure { errno, item: item::FORK }),
+    }
+}

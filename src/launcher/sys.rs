@@ -1,0 +1,517 @@
+//! The launcher's system calls, each as a function with a safe signature. The only unsafe code of the
+//! launcher beside its entry point.
+#![allow(unsafe_code)]
+
+use core::ffi::CStr;
+use core::ptr::{null, null_mut};
+
+use super::abi::{self, nr, nr_common};
+
+/// A kernel error number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Errno(pub i32);
+
+pub type Result<T> = core::result::Result<T, Errno>;
+
+/// A file descriptor. Closing is explicit: most live until exec or exit closes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fd(pub i32);
+
+/// Stands for the current directory in the `*at` calls; absolute paths ignore it.
+pub const CWD: Fd = Fd(abi::AT_FDCWD);
+
+/// # Safety
+/// The arguments must be what the call of this number requires; memory it writes must be writable for
+/// the duration of the call and not be relied upon by safe code to stay unchanged.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+unsafe fn syscall(number: usize, a: [usize; 6]) -> isize {
+    let result: isize;
+    // SAFETY: the kernel clobbers rcx and r11 only; the rest is the caller's to vouch for.
+    unsafe {
+        core::arch::asm!(
+            "syscall",
+            inlateout("rax") number as isize => result,
+            in("rdi") a[0], in("rsi") a[1], in("rdx") a[2],
+            in("r10") a[3], in("r8") a[4], in("r9") a[5],
+            lateout("rcx") _, lateout("r11") _,
+            options(nostack)
+        );
+    }
+    result
+}
+
+/// # Safety
+/// The arguments must be what the call of this number requires; memory it writes must be writable for
+/// the duration of the call and not be relied upon by safe code to stay unchanged.
+#[cfg(target_arch = "aarch64")]
+#[inline]
+unsafe fn syscall(number: usize, a: [usize; 6]) -> isize {
+    let result: isize;
+    // SAFETY: the kernel preserves all registers but x0; the rest is the caller's to vouch for.
+    unsafe {
+        core::arch::asm!(
+            "svc 0",
+            in("x8") number,
+            inlateout("x0") a[0] as isize => result,
+            in("x1") a[1], in("x2") a[2], in("x3") a[3], in("x4") a[4], in("x5") a[5],
+            options(nostack)
+        );
+    }
+    result
+}
+
+fn check(result: isize) -> Result<usize> {
+    if (-4095..0).contains(&result) { Err(Errno(-result as i32)) } else { Ok(result as usize) }
+}
+
+/// A system call with up to six arguments, as a `Result`.
+macro_rules! call {
+    (@six $a:expr, $b:expr, $c:expr, $d:expr, $e:expr, $f:expr $(, $rest:expr)*) => {
+        [$a as usize, $b as usize, $c as usize, $d as usize, $e as usize, $f as usize]
+    };
+    ($number:expr $(, $argument:expr)*) => {{
+        let arguments = call!(@six $($argument,)* 0, 0, 0, 0, 0, 0);
+        // SAFETY: numbers are passed by value; pointers come from references that outlive the call, with
+        // the lengths that belong to them. Each wrapper passes what the man page of its call asks for.
+        check(unsafe { syscall($number, arguments) })
+    }};
+}
+
+pub fn read(fd: Fd, buffer: &mut [u8]) -> Result<usize> {
+    call!(nr::READ, fd.0, buffer.as_mut_ptr(), buffer.len())
+}
+
+pub fn write(fd: Fd, bytes: &[u8]) -> Result<usize> {
+    call!(nr::WRITE, fd.0, bytes.as_ptr(), bytes.len())
+}
+
+/// Writes everything, also through interruptions.
+pub fn write_all(fd: Fd, mut bytes: &[u8]) -> Result<()> {
+    while !bytes.is_empty() {
+        match write(fd, bytes) {
+            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+            Err(Errno(abi::EINTR)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+pub fn close(fd: Fd) {
+    let _ = call!(nr::CLOSE, fd.0);
+}
+
+/// Closes all descriptors from `first` to `last`.
+pub fn close_range(first: u32, last: u32) -> Result<()> {
+    call!(nr_common::CLOSE_RANGE, first, last, 0).map(drop)
+}
+
+pub fn openat(dir: Fd, path: &CStr, flags: i32, mode: u32) -> Result<Fd> {
+    call!(nr::OPENAT, dir.0, path.as_ptr(), flags | abi::O_CLOEXEC, mode).map(fd)
+}
+
+/// Opens a path as seen from `root`: neither `..` nor a symbolic link leads out of it.
+pub fn open_in_root(root: Fd, path: &CStr, flags: i32) -> Result<Fd> {
+    let how = abi::OpenHow {
+        flags: (flags | abi::O_CLOEXEC) as u64,
+        mode: 0,
+        resolve: abi::RESOLVE_IN_ROOT | abi::RESOLVE_NO_MAGICLINKS,
+    };
+    call!(nr_common::OPENAT2, root.0, path.as_ptr(), &raw const how, size_of::<abi::OpenHow>()).map(fd)
+}
+
+fn fd(number: usize) -> Fd {
+    Fd(number as i32)
+}
+
+pub fn fstat(fd: Fd) -> Result<abi::Stat> {
+    let mut stat = abi::Stat::default();
+    call!(nr::FSTAT, fd.0, &raw mut stat)?;
+    Ok(stat)
+}
+
+pub fn fchmod(fd: Fd, mode: u32) -> Result<()> {
+    call!(nr::FCHMOD, fd.0, mode).map(drop)
+}
+
+pub fn mkdirat(dir: Fd, name: &CStr, mode: u32) -> Result<()> {
+    call!(nr::MKDIRAT, dir.0, name.as_ptr(), mode).map(drop)
+}
+
+pub fn symlinkat(target: &CStr, dir: Fd, name: &CStr) -> Result<()> {
+    call!(nr::SYMLINKAT, target.as_ptr(), dir.0, name.as_ptr()).map(drop)
+}
+
+pub fn unlinkat(dir: Fd, name: &CStr) -> Result<()> {
+    call!(nr::UNLINKAT, dir.0, name.as_ptr(), 0).map(drop)
+}
+
+pub fn chdir(path: &CStr) -> Result<()> {
+    call!(nr::CHDIR, path.as_ptr()).map(drop)
+}
+
+pub fn fchdir(fd: Fd) -> Result<()> {
+    call!(nr::FCHDIR, fd.0).map(drop)
+}
+
+pub fn chroot(path: &CStr) -> Result<()> {
+    call!(nr::CHROOT, path.as_ptr()).map(drop)
+}
+
+pub fn pivot_root(new: &CStr, old: &CStr) -> Result<()> {
+    call!(nr::PIVOT_ROOT, new.as_ptr(), old.as_ptr()).map(drop)
+}
+
+pub fn umount_detach(path: &CStr) -> Result<()> {
+    call!(nr::UMOUNT2, path.as_ptr(), abi::MNT_DETACH).map(drop)
+}
+
+/// mount(2) that changes the propagation of `/` and all below it to private.
+pub fn make_mounts_private() -> Result<()> {
+    let flags = abi::MS_REC | abi::MS_PRIVATE;
+    call!(nr::MOUNT, null::<u8>(), c"/".as_ptr(), null::<u8>(), flags, null::<u8>()).map(drop)
+}
+
+/// mount(2) of a new file system.
+pub fn mount(kind: &CStr, target: &CStr, options: &CStr) -> Result<()> {
+    call!(nr::MOUNT, kind.as_ptr(), target.as_ptr(), kind.as_ptr(), 0, options.as_ptr()).map(drop)
+}
+
+/// A detached copy of the mount at a path, with all mounts below it.
+pub fn clone_tree(dir: Fd, path: &CStr) -> Result<Fd> {
+    let flags = abi::OPEN_TREE_CLONE | abi::OPEN_TREE_CLOEXEC | abi::AT_RECURSIVE | abi::AT_EMPTY_PATH;
+    call!(nr_common::OPEN_TREE, dir.0, path.as_ptr(), flags).map(fd)
+}
+
+/// Attaches a detached or attached mount at an opened place.
+pub fn move_mount(tree: Fd, target_dir: Fd, target: &CStr) -> Result<()> {
+    let flags = abi::MOVE_MOUNT_F_EMPTY_PATH | abi::MOVE_MOUNT_T_EMPTY_PATH;
+    call!(nr_common::MOVE_MOUNT, tree.0, c"".as_ptr(), target_dir.0, target.as_ptr(), flags).map(drop)
+}
+
+pub fn fsopen(kind: &CStr) -> Result<Fd> {
+    call!(nr_common::FSOPEN, kind.as_ptr(), abi::FSOPEN_CLOEXEC).map(fd)
+}
+
+pub fn fsconfig_string(context: Fd, key: &CStr, value: &CStr) -> Result<()> {
+    let set = abi::FSCONFIG_SET_STRING;
+    call!(nr_common::FSCONFIG, context.0, set, key.as_ptr(), value.as_ptr(), 0).map(drop)
+}
+
+pub fn fsconfig_create(context: Fd) -> Result<()> {
+    let create = abi::FSCONFIG_CMD_CREATE;
+    call!(nr_common::FSCONFIG, context.0, create, null::<u8>(), null::<u8>(), 0).map(drop)
+}
+
+pub fn fsmount(context: Fd, attributes: u64) -> Result<Fd> {
+    call!(nr_common::FSMOUNT, context.0, abi::FSMOUNT_CLOEXEC, attributes).map(fd)
+}
+
+/// Adds attributes to a mount and, where asked, to all below it, and cuts it off from propagation.
+pub fn mount_setattr(tree: Fd, attributes: u64, recursive: bool) -> Result<()> {
+    let attr = abi::MountAttr { set: attributes, clear: 0, propagation: abi::MS_PRIVATE, userns_fd: 0 };
+    let flags = abi::AT_EMPTY_PATH | if recursive { abi::AT_RECURSIVE } else { 0 };
+    let size = size_of::<abi::MountAttr>();
+    call!(nr_common::MOUNT_SETATTR, tree.0, c"".as_ptr(), flags, &raw const attr, size).map(drop)
+}
+
+pub fn unshare(kinds: u32) -> Result<()> {
+    call!(nr::UNSHARE, kinds).map(drop)
+}
+
+pub fn setns(fd: Fd, kinds: u32) -> Result<()> {
+    call!(nr::SETNS, fd.0, kinds).map(drop)
+}
+
+pub fn sethostname(name: &CStr) -> Result<()> {
+    call!(nr::SETHOSTNAME, name.as_ptr(), name.to_bytes().len()).map(drop)
+}
+
+/// Which side of a fork this is.
+pub enum Fork {
+    Child,
+    Parent(i32),
+}
+
+/// Forks. The child gets a copy of all memory; with `wait` the parent sleeps until the child has called
+/// exec or has ended.
+pub fn fork(wait: bool, pidfd: Option<&mut i32>) -> Result<Fork> {
+    let mut flags = abi::SIGCHLD as u64;
+    if wait {
+        flags |= abi::CLONE_VFORK;
+    }
+    let mut place = null_mut();
+    if let Some(pidfd) = pidfd {
+        flags |= abi::CLONE_PIDFD;
+        place = pidfd as *mut i32;
+    }
+    // Without CLONE_VM the child runs on its own copy of this very stack, as after fork(2).
+    match call!(nr::CLONE, flags, 0, place, 0, 0)? {
+        0 => Ok(Fork::Child),
+        pid => Ok(Fork::Parent(pid as i32)),
+    }
+}
+
+/// Replaces the program. Returns only the error.
+///
+/// # Safety
+/// `arguments` and `environment` must point to arrays of pointers to NUL-ended strings, each array
+/// ended by a null pointer.
+pub unsafe fn execve(program: &CStr, arguments: *const *const u8, environment: *const *const u8) -> Errno {
+    match call!(nr::EXECVE, program.as_ptr(), arguments, environment) {
+        Ok(_) => Errno(abi::EINVAL),
+        Err(error) => error,
+    }
+}
+
+pub fn exit(code: i32) -> ! {
+    loop {
+        let _ = call!(nr::EXIT_GROUP, code);
+    }
+}
+
+pub fn getpid() -> i32 {
+    call!(nr::GETPID).unwrap_or_default() as i32
+}
+
+pub fn kill(pid: i32, signal: i32) -> Result<()> {
+    call!(nr::KILL, pid, signal).map(drop)
+}
+
+/// A child that was reaped.
+pub struct Reaped {
+    pub pid: i32,
+    pub status: i32,
+}
+
+/// wait4(2) for any child; `Ok(None)` where `block` is false and none has ended.
+pub fn reap(block: bool) -> Result<Option<Reaped>> {
+    let mut status = 0i32;
+    let options = abi::WALL | if block { 0 } else { abi::WNOHANG };
+    loop {
+        match call!(nr::WAIT4, -1isize, &raw mut status, options, null_mut::<u8>()) {
+            Ok(0) => return Ok(None),
+            Ok(pid) => return Ok(Some(Reaped { pid: pid as i32, status })),
+            Err(Errno(abi::EINTR)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// What all reaped descendants have used.
+pub fn usage_of_children() -> abi::Rusage {
+    let mut usage = abi::Rusage::default();
+    let _ = call!(nr::GETRUSAGE, abi::RUSAGE_CHILDREN as isize, &raw mut usage);
+    usage
+}
+
+/// Nanoseconds of the monotonic clock.
+pub fn now() -> u64 {
+    let mut time = abi::Timespec::default();
+    let _ = call!(nr::CLOCK_GETTIME, abi::CLOCK_MONOTONIC, &raw mut time);
+    (time.sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.nsec as u64)
+}
+
+/// Waits for events; `None` waits without end. An interruption counts as no event.
+pub fn poll(fds: &mut [abi::PollFd], timeout_ns: Option<u64>) -> Result<()> {
+    match poll_call(fds, timeout_ns) {
+        Ok(_) | Err(Errno(abi::EINTR)) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn poll_call(fds: &mut [abi::PollFd], timeout_ns: Option<u64>) -> Result<usize> {
+    let limit = timeout_ns
+        .map(|ns| abi::Timespec { sec: (ns / 1_000_000_000) as i64, nsec: (ns % 1_000_000_000) as i64 });
+    let limit_pointer = limit.as_ref().map_or(null(), |limit| limit as *const abi::Timespec);
+    call!(nr::PPOLL, fds.as_mut_ptr(), fds.len(), limit_pointer, null::<u8>(), 0)
+}
+
+/// A descriptor that is readable while SIGCHLD is pending. The signal must be blocked.
+pub fn signalfd_for_children() -> Result<Fd> {
+    let set: u64 = 1 << (abi::SIGCHLD - 1);
+    let flags = abi::SFD_CLOEXEC | abi::SFD_NONBLOCK;
+    call!(nr::SIGNALFD4, -1isize, &raw const set, abi::SIGSET_SIZE, flags).map(fd)
+}
+
+/// Sets the mask of blocked signals.
+pub fn set_signal_mask(mask: u64) -> Result<()> {
+    let how = abi::SIG_SETMASK;
+    call!(nr::RT_SIGPROCMASK, how, &raw const mask, null_mut::<u8>(), abi::SIGSET_SIZE).map(drop)
+}
+
+/// Sets a signal to its default action.
+pub fn default_signal(signal: i32) -> Result<()> {
+    let action = abi::SigAction::default();
+    call!(nr::RT_SIGACTION, signal, &raw const action, null_mut::<u8>(), abi::SIGSET_SIZE).map(drop)
+}
+
+pub fn setsid() -> Result<()> {
+    call!(nr::SETSID).map(drop)
+}
+
+pub fn umask(mask: u32) {
+    let _ = call!(nr::UMASK, mask);
+}
+
+/// `gids` holds group ids of four bytes each.
+pub fn setgroups(gids: &[u8]) -> Result<()> {
+    call!(nr::SETGROUPS, gids.len() / 4, gids.as_ptr()).map(drop)
+}
+
+pub fn setresgid(gid: u32) -> Result<()> {
+    call!(nr::SETRESGID, gid, gid, gid).map(drop)
+}
+
+pub fn setresuid(uid: u32) -> Result<()> {
+    call!(nr::SETRESUID, uid, uid, uid).map(drop)
+}
+
+/// Makes every permitted capability effective.
+pub fn raise_effective() -> Result<()> {
+    let header = abi::CapHeader { version: abi::CAP_VERSION_3, pid: 0 };
+    let mut data = [abi::CapData::default(); 2];
+    call!(nr::CAPGET, &raw const header, &raw mut data)?;
+    for half in &mut data {
+        half.effective = half.permitted;
+    }
+    call!(nr::CAPSET, &raw const header, &raw const data).map(drop)
+}
+
+pub fn capset(effective: u64, permitted: u64, inheritable: u64) -> Result<()> {
+    let header = abi::CapHeader { version: abi::CAP_VERSION_3, pid: 0 };
+    let half = |shift: u32| abi::CapData {
+        effective: (effective >> shift) as u32,
+        permitted: (permitted >> shift) as u32,
+        inheritable: (inheritable >> shift) as u32,
+    };
+    let data = [half(0), half(32)];
+    call!(nr::CAPSET, &raw const header, &raw const data).map(drop)
+}
+
+pub fn prctl(option: i32, argument: usize) -> Result<()> {
+    call!(nr::PRCTL, option, argument, 0, 0, 0).map(drop)
+}
+
+pub fn set_name(name: &CStr) {
+    let _ = call!(nr::PRCTL, abi::PR_SET_NAME, name.as_ptr(), 0, 0, 0);
+}
+
+pub fn ambient(operation: i32, capability: u32) -> Result<()> {
+    call!(nr::PRCTL, abi::PR_CAP_AMBIENT, operation, capability, 0, 0).map(drop)
+}
+
+pub fn personality(persona: u32) -> Result<()> {
+    call!(nr::PERSONALITY, persona).map(drop)
+}
+
+/// setpriority(2) of the calling process.
+pub fn set_nice(value: i32) -> Result<()> {
+    call!(nr::SETPRIORITY, 0, 0, value as isize).map(drop)
+}
+
+pub fn set_affinity(mask: &[u8]) -> Result<()> {
+    call!(nr::SCHED_SETAFFINITY, 0, mask.len(), mask.as_ptr()).map(drop)
+}
+
+pub fn set_rlimit(resource: u32, soft: u64, hard: u64) -> Result<()> {
+    let limit = abi::RLimit { soft, hard };
+    call!(nr::PRLIMIT64, 0, resource, &raw const limit, null_mut::<u8>()).map(drop)
+}
+
+/// Puts a duplicate on a number, in place of what is there; it stays open at exec.
+pub fn give_number(from: Fd, to: i32) -> Result<()> {
+    call!(nr::DUP3, from.0, to, 0).map(drop)
+}
+
+/// Puts a duplicate on a number, in place of what is there; it is closed at exec.
+pub fn keep_as(from: Fd, to: i32) -> Result<Fd> {
+    call!(nr::DUP3, from.0, to, abi::O_CLOEXEC).map(fd)
+}
+
+/// Duplicates a descriptor to the lowest free number from `lowest` on, closed at exec.
+pub fn duplicate(from: Fd, lowest: u32) -> Result<Fd> {
+    call!(nr::FCNTL, from.0, abi::F_DUPFD_CLOEXEC, lowest).map(fd)
+}
+
+pub fn close_at_exec(fd: Fd) -> Result<()> {
+    call!(nr::FCNTL, fd.0, abi::F_SETFD, abi::FD_CLOEXEC).map(drop)
+}
+
+pub fn inet_socket() -> Result<Fd> {
+    call!(nr::SOCKET, abi::AF_INET, abi::SOCK_DGRAM | abi::SOCK_CLOEXEC, 0).map(fd)
+}
+
+pub fn set_interface_flags(socket: Fd, request: &abi::IfReq) -> Result<()> {
+    call!(nr::IOCTL, socket.0, abi::SIOCSIFFLAGS, request as *const abi::IfReq).map(drop)
+}
+
+/// Room for control messages, aligned as the kernel wants them: one header and [`MAX_FDS`] descriptors.
+///
+/// [`MAX_FDS`]: crate::wire::MAX_FDS
+#[repr(C, align(8))]
+pub struct Control {
+    pub bytes: [u8; 1040],
+}
+
+fn message(iov: &mut abi::IoVec, control: &mut Control, control_length: usize) -> abi::MsgHdr {
+    abi::MsgHdr {
+        name: null_mut(),
+        name_length: 0,
+        iov,
+        iov_count: 1,
+        control: control.bytes.as_mut_ptr(),
+        control_length,
+        flags: 0,
+    }
+}
+
+/// Receives exactly `buffer`, and control messages; returns the length of the latter.
+pub fn receive(socket: Fd, buffer: &mut [u8], control: &mut Control) -> Result<usize> {
+    let mut iov = abi::IoVec { base: buffer.as_mut_ptr(), length: buffer.len() };
+    let mut header = message(&mut iov, control, size_of::<Control>());
+    let flags = abi::MSG_CMSG_CLOEXEC | abi::MSG_WAITALL;
+    let count = call!(nr::RECVMSG, socket.0, &raw mut header, flags)?;
+    if count == buffer.len() { Ok(header.control_length) } else { Err(Errno(abi::EINVAL)) }
+}
+
+/// Sends bytes with control messages of the given length.
+pub fn send(socket: Fd, bytes: &[u8], control: &mut Control, control_length: usize) -> Result<usize> {
+    let mut iov = abi::IoVec { base: bytes.as_ptr().cast_mut(), length: bytes.len() };
+    let mut header = message(&mut iov, control, control_length);
+    if control_length == 0 {
+        header.control = null_mut();
+    }
+    call!(nr::SENDMSG, socket.0, &raw mut header, abi::MSG_NOSIGNAL)
+}
+
+fn map(length: usize, sharing: i32) -> Result<*mut u8> {
+    let protection = abi::PROT_READ | abi::PROT_WRITE;
+    let flags = sharing | abi::MAP_ANONYMOUS;
+    call!(nr::MMAP, 0, length, protection, flags, -1isize, 0).map(|address| address as *mut u8)
+}
+
+/// Fresh zeroed memory that lives as long as the process.
+pub fn allocate(length: usize) -> Result<&'static mut [u8]> {
+    if length == 0 {
+        return Ok(&mut []);
+    }
+    let address = map(length, abi::MAP_PRIVATE)?;
+    // SAFETY: the mapping is new, zeroed, `length` bytes long, nobody else's, and never unmapped.
+    Ok(unsafe { core::slice::from_raw_parts_mut(address, length) })
+}
+
+/// A value in memory that a forked child shares with its parent.
+pub fn allocate_shared<T: Sync>() -> Result<&'static T>
+where
+    T: ZeroIsValid,
+{
+    let address = map(size_of::<T>(), abi::MAP_SHARED)?;
+    // SAFETY: the mapping is new and page-aligned, and `T` vouches that zeroed memory is a value of it.
+    Ok(unsafe { &*address.cast::<T>() })
+}
+
+/// # Safety
+/// Memory full of zeros must be a valid value of the type, which must fit a page's alignment.
+pub unsafe trait ZeroIsValid {}

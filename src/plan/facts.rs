@@ -1,0 +1,54 @@
+//! What the host told before the plan is made, so that making it needs no I/O.
+
+use std::path::PathBuf;
+
+use crate::config::IdMap;
+
+/// The state of the host, as far as the plan depends on it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Facts {
+    pub caller: Caller,
+    /// The parts of the host view.
+    pub view: Vec<ViewEntry>,
+    /// The device nodes of a minimal /dev.
+    pub devices: Vec<FileFact>,
+    /// The directory given as root file system.
+    pub rootfs: Option<FileFact>,
+    /// Mount points that this directory lacks, in order, and whether they are directories.
+    pub missing: Vec<(PathBuf, bool)>,
+    /// For each operation its source; `None` where it has none or an optional one does not exist.
+    pub sources: Vec<Option<FileFact>>,
+    /// One directory to be made per cgroup hierarchy that a limit needs.
+    pub cgroups: Vec<PathBuf>,
+}
+
+/// Who calls, and which ids it can hand out.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Caller {
+    pub uid: u32,
+    pub gid: u32,
+    /// Has the capabilities to write any id map and to mount.
+    pub privileged: bool,
+    /// First of a range of ids, one for each possible process id, that nobody else has.
+    pub per_run_ids: Option<u32>,
+    /// Ranges from /etc/subuid and /etc/subgid; `inside` is not set.
+    pub subordinate_uids: Vec<IdMap>,
+    pub subordinate_gids: Vec<IdMap>,
+}
+
+/// A file of the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FileFact {
+    /// Absolute.
+    pub path: PathBuf,
+    pub device: u64,
+    pub inode: u64,
+    pub directory: bool,
+}
+
+/// A part of the host view, at the same path inside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ViewEntry {
+    Link { path: PathBuf, target: PathBuf },
+    File(FileFact),
+}

@@ -1,0 +1,143 @@
+//! From the description of a container to an ordered list of steps. Pure: the same container and facts
+//! give the same plan.
+
+mod explain;
+mod facts;
+mod files;
+mod identity;
+mod namespaces;
+mod text;
+mod validate;
+mod workload;
+
+#[cfg(test)]
+mod tests;
+
+use std::ffi::CString;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub(crate) use facts::{Caller, Facts, FileFact, ViewEntry};
+pub(crate) use files::mount_targets;
+pub(crate) use identity::{IdMaps, MapWriter};
+pub(crate) use validate::validate;
+
+use crate::config::namespaces::SourceKind;
+use crate::container::Container;
+use crate::error::Result;
+use crate::wire;
+
+/// A step as the host holds it.
+pub(crate) type Step = wire::Step<CString, Vec<u8>>;
+
+/// Something of the host that the launcher gets as a descriptor.
+#[derive(Clone, Debug)]
+pub(crate) enum Resource {
+    /// The pidfd of the host program.
+    HostPidfd,
+    /// A standard stream, by number.
+    Stream(usize),
+    /// A descriptor of the caller's.
+    Given(Arc<OwnedFd>),
+    /// A namespace to join.
+    Namespace(SourceKind),
+    /// A detached copy of a mount, of a path or of an open file.
+    Tree(TreeSource),
+    /// `cgroup.procs` of the container's group in the hierarchy of this index.
+    CgroupProcs(usize),
+}
+
+/// What a detached mount is made of.
+#[derive(Clone, Debug)]
+pub(crate) enum TreeSource {
+    Path(PathBuf),
+    Fd(Arc<OwnedFd>),
+}
+
+/// Everything that is needed to start a container, decided.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub steps: Vec<Step>,
+    /// What the descriptor indexes in the steps mean.
+    pub resources: Vec<Resource>,
+    /// `CLONE_NEW*` flags with which init is created.
+    pub clone_flags: u32,
+    /// The id maps of the new user namespace, if there is one.
+    pub id_maps: Option<IdMaps>,
+    /// Init is PID 1 of a PID namespace of its own.
+    pub own_pid_namespace: bool,
+    /// Nanoseconds; 0 for none.
+    pub wall_limit: u64,
+    /// Nanoseconds that the workload's monotonic clock is ahead of init's.
+    pub clock_offset: i64,
+    /// Bytes for the pointer tables of `execve`.
+    pub scratch: usize,
+}
+
+/// A plan in the making.
+struct Builder<'a> {
+    container: &'a Container,
+    facts: &'a Facts,
+    plan: Plan,
+}
+
+impl Builder<'_> {
+    fn push(&mut self, step: Step) {
+        self.plan.steps.push(step);
+    }
+
+    /// The index of a new resource.
+    fn resource(&mut self, resource: Resource) -> u32 {
+        self.plan.resources.push(resource);
+        self.plan.resources.len() as u32 - 1
+    }
+}
+
+/// Makes the plan of a container that has been validated.
+pub(crate) fn build(container: &Container, facts: &Facts) -> Result<Plan> {
+    let mut builder = Builder { container, facts, plan: Plan::empty() };
+    let host = builder.resource(Resource::HostPidfd);
+    debug_assert_eq!(host, wire::HOST_PIDFD);
+    builder.enter_namespaces()?;
+    builder.files()?;
+    builder.namespace_settings()?;
+    builder.workload()?;
+    Ok(builder.plan)
+}
+
+impl Plan {
+    fn empty() -> Self {
+        Plan {
+            steps: Vec::new(),
+            resources: Vec::new(),
+            clone_flags: 0,
+            id_maps: None,
+            own_pid_namespace: false,
+            wall_limit: 0,
+            clock_offset: 0,
+            scratch: 0,
+        }
+    }
+
+    /// Whether the process that the host creates is PID 1 of a new PID namespace, so that its end is the
+    /// end of everything.
+    pub fn init_is_pid_1(&self) -> bool {
+        self.clone_flags & crate::config::Namespaces::PID.bits() != 0
+    }
+
+    /// The steps as the launcher reads them.
+    pub fn encode(&self) -> Vec<u8> {
+        struct Bytes(Vec<u8>);
+        impl wire::Sink for Bytes {
+            fn put(&mut self, bytes: &[u8]) {
+                self.0.extend_from_slice(bytes);
+            }
+        }
+        let mut out = Bytes(Vec::with_capacity(4096));
+        for step in &self.steps {
+            step.encode(&mut out);
+        }
+        out.0
+    }
+}

@@ -1,0 +1,624 @@
+//! What host and launcher say to each other, compiled into both.
+//!
+//! The host sends one [`Header`] with the file descriptors, then the encoded list of [`Step`]s. Init
+//! answers with [`Record`]s; after the plan the host may send single [`Command`] bytes. Both sides come
+//! from one build, so there is no version and all numbers are in the machine's own byte order.
+//!
+//! The file is `no_std`: nothing here allocates, and decoding never panics, because the launcher turns
+//! a panic into a link error.
+#![allow(dead_code)] // Each side encodes or decodes; neither does all.
+
+use core::ffi::CStr;
+
+/// The number of the control socket in the launcher.
+pub const CONTROL_FD: i32 = 3;
+
+/// `SCM_MAX_FD`: the most descriptors that one message carries.
+pub const MAX_FDS: usize = 253;
+
+/// Stands for "no descriptor" where a step may have one.
+pub const NO_FD: u32 = u32::MAX;
+
+/// Index, among the descriptors sent, of the pidfd of the host program.
+pub const HOST_PIDFD: u32 = 0;
+
+/// The plan's fixed part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Header {
+    /// Bytes of encoded steps that follow.
+    pub body: u64,
+    /// Bytes of scratch memory needed for the pointer tables of `execve`.
+    pub scratch: u64,
+    /// Number of descriptors sent along.
+    pub fds: u64,
+    /// Nanoseconds of wall time after which the workload is ended; 0 for no limit.
+    pub wall_limit: u64,
+    /// The offset of the workload's monotonic clock against init's, in nanoseconds.
+    pub clock_offset: i64,
+}
+
+impl Header {
+    /// Size of the encoded form.
+    pub const SIZE: usize = 40;
+
+    /// The bytes to send.
+    pub fn encode(&self) -> [u8; Self::SIZE] {
+        let mut out = [0; Self::SIZE];
+        let words = [self.body, self.scratch, self.fds, self.wall_limit, self.clock_offset as u64];
+        put_words(&mut out, &words);
+        out
+    }
+
+    /// Reads the bytes received.
+    pub fn decode(bytes: &[u8; Self::SIZE]) -> Self {
+        let [body, scratch, fds, wall_limit, clock_offset] = get_words(bytes);
+        Header { body, scratch, fds, wall_limit, clock_offset: clock_offset as i64 }
+    }
+}
+
+fn put_words(out: &mut [u8], words: &[u64]) {
+    for (chunk, word) in out.chunks_exact_mut(8).zip(words) {
+        for (byte, value) in chunk.iter_mut().zip(word.to_ne_bytes()) {
+            *byte = value;
+        }
+    }
+}
+
+fn get_words<const N: usize>(bytes: &[u8]) -> [u64; N] {
+    let mut words = [0; N];
+    for (word, chunk) in words.iter_mut().zip(bytes.chunks_exact(8)) {
+        let mut raw = [0; 8];
+        for (to, from) in raw.iter_mut().zip(chunk) {
+            *to = *from;
+        }
+        *word = u64::from_ne_bytes(raw);
+    }
+    words
+}
+
+/// A byte that the host sends to init after the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Command {
+    /// The id maps that init asked for are written.
+    IdMapsWritten = 1,
+    /// End the workload and everything it started.
+    Kill = 2,
+    /// Go on without the host: its end is no longer a reason to end.
+    Detach = 3,
+}
+
+impl Command {
+    /// The command that a byte stands for.
+    pub fn decode(byte: u8) -> Option<Self> {
+        match byte {
+            1 => Some(Command::IdMapsWritten),
+            2 => Some(Command::Kill),
+            3 => Some(Command::Detach),
+            _ => None,
+        }
+    }
+}
+
+/// Why the workload ended, as far as init knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u64)]
+pub enum Ending {
+    /// By itself: the wait status says how.
+    #[default]
+    Own = 0,
+    /// Init ended it at the wall-time limit.
+    WallTime = 1,
+    /// Init ended it because the host asked, or is gone.
+    Killed = 2,
+}
+
+/// What init reports when everything in the container has ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct End {
+    /// Why.
+    pub ending: Ending,
+    /// The status of the workload, as `wait4` gave it.
+    pub status: i32,
+    /// Nanoseconds from the moment before `execve` to the moment the workload was reaped.
+    pub wall: u64,
+    /// Microseconds of user CPU time of all processes reaped.
+    pub user: u64,
+    /// Microseconds of system CPU time of all processes reaped.
+    pub system: u64,
+    /// The largest `ru_maxrss` of any process reaped, in KiB.
+    pub max_rss: u64,
+}
+
+/// What init sends to the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// The new user namespace waits for its id maps.
+    NeedIdMaps,
+    /// The step of this index failed, nothing runs. `item` tells which part of the step.
+    SetupFailed {
+        /// Index into the plan.
+        step: u32,
+        /// The kernel's reason.
+        errno: i32,
+        /// Which of several things the step does, see [`item`].
+        item: u32,
+    },
+    /// `execve` of the workload succeeded; its pidfd and pid come with the message.
+    Started,
+    /// Everything has ended.
+    Ended(End),
+}
+
+/// The parts of a step that can fail for different reasons.
+pub mod item {
+    /// The step has one part, or the failing part does not matter.
+    pub const WHOLE: u32 = 0;
+    /// The source of a mount.
+    pub const SOURCE: u32 = 1;
+    /// The place a mount or file goes to.
+    pub const TARGET: u32 = 2;
+    /// The source is not what the host saw when it made the plan.
+    pub const SOURCE_CHANGED: u32 = 3;
+    /// The attributes of a mount (read-only and its kin).
+    pub const ATTRIBUTES: u32 = 4;
+    /// Attaching a finished mount to its place.
+    pub const ATTACH: u32 = 5;
+    /// The supplementary groups.
+    pub const GROUPS: u32 = 6;
+    /// The plan itself could not be read.
+    pub const PLAN: u32 = 7;
+    /// The creation of the process.
+    pub const FORK: u32 = 8;
+    /// The process ended before it could say why.
+    pub const VANISHED: u32 = 9;
+}
+
+impl Record {
+    /// Size of the encoded form.
+    pub const SIZE: usize = 64;
+
+    /// The bytes to send.
+    pub fn encode(&self) -> [u8; Self::SIZE] {
+        let mut out = [0; Self::SIZE];
+        let words = match *self {
+            Record::NeedIdMaps => [1, 0, 0, 0, 0, 0, 0],
+            Record::SetupFailed { step, errno, item } => {
+                [2, u64::from(step), errno as u64, u64::from(item), 0, 0, 0]
+            }
+            Record::Started => [3, 0, 0, 0, 0, 0, 0],
+            Record::Ended(end) => {
+                [4, end.ending as u64, end.status as u64, end.wall, end.user, end.system, end.max_rss]
+            }
+        };
+        put_words(&mut out, &words);
+        out
+    }
+
+    /// Reads the bytes received; `None` where they are no record.
+    pub fn decode(bytes: &[u8; Self::SIZE]) -> Option<Self> {
+        let words: [u64; 8] = get_words(bytes);
+        let [kind, a, b, c, d, e, f, _] = words;
+        match kind {
+            1 => Some(Record::NeedIdMaps),
+            2 => Some(Record::SetupFailed {
+                step: u32::try_from(a).ok()?,
+                errno: b as i32,
+                item: u32::try_from(c).ok()?,
+            }),
+            3 => Some(Record::Started),
+            4 => {
+                let ending = match a {
+                    0 => Ending::Own,
+                    1 => Ending::WallTime,
+                    2 => Ending::Killed,
+                    _ => return None,
+                };
+                Some(Record::Ended(End { ending, status: b as i32, wall: c, user: d, system: e, max_rss: f }))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Receives encoded bytes: a `Vec<u8>` in the host. The launcher only decodes.
+pub trait Sink {
+    /// Appends bytes.
+    fn put(&mut self, bytes: &[u8]);
+}
+
+/// A cursor over encoded steps.
+pub struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    /// Starts at the first byte.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Reader { rest: bytes }
+    }
+
+    /// Whether all has been read.
+    pub fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (head, tail) = self.rest.split_at_checked(count)?;
+        self.rest = tail;
+        Some(head)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.take(N)?.try_into().ok()
+    }
+}
+
+/// A field of a step that can be written.
+pub trait Put {
+    /// Appends the encoded form.
+    fn put(&self, out: &mut impl Sink);
+}
+
+/// A field of a step that can be read back.
+pub trait Get<'a>: Sized {
+    /// Reads the encoded form.
+    fn get(reader: &mut Reader<'a>) -> Option<Self>;
+}
+
+macro_rules! number_field {
+    ($($number:ty),*) => {$(
+        impl Put for $number {
+            fn put(&self, out: &mut impl Sink) {
+                out.put(&self.to_ne_bytes());
+            }
+        }
+        impl<'a> Get<'a> for $number {
+            fn get(reader: &mut Reader<'a>) -> Option<Self> {
+                reader.array().map(<$number>::from_ne_bytes)
+            }
+        }
+    )*};
+}
+number_field!(u32, u64, i32, i64);
+
+impl Put for [u8] {
+    fn put(&self, out: &mut impl Sink) {
+        (self.len() as u64).put(out);
+        out.put(self);
+    }
+}
+
+impl<'a> Get<'a> for &'a [u8] {
+    fn get(reader: &mut Reader<'a>) -> Option<Self> {
+        let length = u64::get(reader)?;
+        reader.take(usize::try_from(length).ok()?)
+    }
+}
+
+impl<'a> Get<'a> for &'a CStr {
+    fn get(reader: &mut Reader<'a>) -> Option<Self> {
+        let bytes = <&[u8]>::get(reader)?;
+        CStr::from_bytes_with_nul(bytes).ok()
+    }
+}
+
+/// Declares [`Step`], its encoding and its names from one list.
+macro_rules! steps {
+    ($(
+        $(#[doc = $doc:literal])+
+        $code:literal $variant:ident $name:literal {
+            $( $(#[doc = $field_doc:literal])+ $field:ident : $type:ty, )*
+        }
+    )*) => {
+        /// One prepared act of the launcher. `S` holds strings and `B` bytes: owned ones in the host,
+        /// borrowed ones in the launcher.
+        ///
+        /// Descriptors are given as indexes into the list of those sent along.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Step<S, B> {
+            $( $(#[doc = $doc])+ $variant { $( $(#[doc = $field_doc])+ $field: $type, )* }, )*
+        }
+
+        impl<S, B> Step<S, B> {
+            /// The name of the step, the same in errors, in `explain()` and in the documentation.
+            pub fn name(&self) -> &'static str {
+                match self { $( Step::$variant { .. } => $name, )* }
+            }
+        }
+
+        impl<S: Put, B: Put> Step<S, B> {
+            /// Appends the encoded form.
+            pub fn encode(&self, out: &mut impl Sink) {
+                match self { $( Step::$variant { $($field),* } => {
+                    u32::put(&$code, out);
+                    $( $field.put(out); )*
+                } )* }
+            }
+        }
+
+        impl<'a> Step<&'a CStr, &'a [u8]> {
+            /// Reads the next step; `None` where the bytes are no step.
+            #[inline]
+            pub fn decode(reader: &mut Reader<'a>) -> Option<Self> {
+                match u32::get(reader)? {
+                    $( $code => Some(Step::$variant { $( $field: Get::get(reader)? ),* }), )*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+steps! {
+    /// Enter existing namespaces (setns(2)) through a namespace descriptor or a pidfd.
+    1 JoinNamespace "join-namespace" {
+        /// The descriptor.
+        fd: u32,
+        /// `CLONE_NEW*` flags of the namespaces to enter.
+        kinds: u32,
+    }
+    /// Create namespaces (unshare(2)).
+    2 Unshare "unshare" {
+        /// `CLONE_NEW*` flags.
+        kinds: u32,
+    }
+    /// Wait until the host has written the id maps of the new user namespace.
+    3 IdMaps "id-maps" {}
+    /// Fork once more, so that init is inside the PID namespace just joined.
+    4 ForkInit "fork-init" {}
+    /// Take the ids that init has inside.
+    5 InitIdentity "init-identity" {
+        /// User id inside.
+        uid: u32,
+        /// Group id inside.
+        gid: u32,
+        /// Whether setgroups(2) is allowed, so that the caller's groups can be dropped.
+        groups: u32,
+    }
+    /// Set the clock offsets of the new time namespace.
+    6 TimeOffsets "time-offsets" {
+        /// What is written to `timens_offsets`.
+        lines: S,
+    }
+    /// Cut the copied mounts off from the host's (`MS_REC | MS_PRIVATE`).
+    10 PrivateMounts "private-mounts" {}
+    /// Mount a small tmpfs where overlays are put together.
+    11 Stage "stage" {}
+    /// Bind a file or directory; at target `/` it is the root file system.
+    12 Bind "bind" {
+        /// The path on the host.
+        source: S,
+        /// A detached mount made by the host, or [`NO_FD`] to open `source`.
+        fd: u32,
+        /// The device number that the source must have.
+        device: u64,
+        /// The inode number that the source must have.
+        inode: u64,
+        /// The path inside.
+        target: S,
+        /// `MOUNT_ATTR_*`.
+        attributes: u64,
+    }
+    /// Mount a tmpfs; at target `/` it is the root file system.
+    26 Tmpfs "tmpfs" {
+        /// The path inside.
+        target: S,
+        /// The mode of its root, in octal digits.
+        mode: S,
+        /// Its size in bytes, in digits.
+        size: S,
+        /// Its number of inodes, in digits.
+        inodes: S,
+        /// `MOUNT_ATTR_*`.
+        attributes: u64,
+    }
+    /// Make a mount point in the lowest layer of the root overlay.
+    13 Skeleton "skeleton" {
+        /// The path inside.
+        path: S,
+        /// Whether it is a directory.
+        directory: u32,
+    }
+    /// Make one lower directory of the next overlay reachable from the stage.
+    14 OverlayLayer "overlay-layer" {
+        /// The name on the stage.
+        name: S,
+        /// The path on the host, for the error.
+        source: S,
+        /// A detached mount made by the host.
+        fd: u32,
+    }
+    /// Mount an overlay; at target `/` it is the root file system.
+    15 Overlay "overlay" {
+        /// The path inside.
+        target: S,
+        /// The mount options, with host paths and names on the stage.
+        options: S,
+        /// The name on the stage of the tmpfs that holds the upper directory in memory; may be empty.
+        memory: S,
+        /// That tmpfs's size in bytes, in digits.
+        size: S,
+        /// That tmpfs's number of inodes, in digits.
+        inodes: S,
+        /// The name on the stage where it is mounted first.
+        place: S,
+        /// `MOUNT_ATTR_*`.
+        attributes: u64,
+    }
+    /// Mount a new /proc.
+    16 Proc "proc" {
+        /// The path inside.
+        target: S,
+        /// Whether the /proc of the caller serves where the kernel forbids a new one.
+        outer: u32,
+    }
+    /// Hide a path behind /dev/null or an empty directory. What does not exist needs no hiding.
+    17 Mask "mask" {
+        /// The path inside.
+        path: S,
+    }
+    /// Make a path read-only, with all below it. What does not exist needs no protection.
+    18 ReadOnly "read-only" {
+        /// The path inside.
+        path: S,
+    }
+    /// Mount a private set of pseudo-terminals.
+    19 Devpts "devpts" {
+        /// The path inside.
+        target: S,
+    }
+    /// Mount the POSIX message queues of the IPC namespace.
+    20 Mqueue "mqueue" {
+        /// The path inside.
+        target: S,
+    }
+    /// Create a directory with its parents.
+    21 Directory "directory" {
+        /// The path inside.
+        path: S,
+        /// Mode bits of the last component.
+        mode: u32,
+    }
+    /// Create a file with content.
+    22 File "file" {
+        /// The path inside.
+        path: S,
+        /// Mode bits.
+        mode: u32,
+        /// Whether it is bound over the place, so that what is there stays as it is.
+        bound: u32,
+        /// The content.
+        content: B,
+    }
+    /// Create a symbolic link.
+    23 Symlink "symlink" {
+        /// What it points to.
+        target: S,
+        /// The path inside.
+        path: S,
+    }
+    /// Make one mount read-only, without those below it, now that it is filled.
+    24 SealMount "seal-mount" {
+        /// The path inside of the mount.
+        path: S,
+    }
+    /// Make the new root the root (pivot_root(2)) and drop the host's mounts.
+    25 EnterRoot "pivot-root" {}
+    /// Set the host name.
+    30 HostName "hostname" {
+        /// The name.
+        name: S,
+    }
+    /// Bring the loopback interface up.
+    31 Loopback "loopback" {}
+    /// Open what is needed of the host's /proc while it can still be reached.
+    32 HostProc "host-proc" {}
+    /// Create the process that becomes the workload; the steps that follow are its own.
+    40 StartWorkload "start-workload" {}
+    /// Enter a cgroup by writing `0` to its `cgroup.procs`.
+    41 Cgroup "cgroup" {
+        /// `cgroup.procs`, opened by the host.
+        fd: u32,
+        /// The directory, for the error.
+        path: S,
+    }
+    /// Start a new session without controlling terminal.
+    42 Session "session" {}
+    /// Move all descriptors out of the way of the numbers to be assigned.
+    43 LiftDescriptors "lift-descriptors" {
+        /// The lowest number allowed.
+        above: u32,
+    }
+    /// Give a descriptor its number.
+    44 Descriptor "descriptor" {
+        /// The descriptor.
+        fd: u32,
+        /// Its number in the workload.
+        target: u32,
+    }
+    /// Set a resource limit (setrlimit(2)).
+    45 ResourceLimit "rlimit" {
+        /// `RLIMIT_*`.
+        resource: u32,
+        /// Soft limit.
+        soft: u64,
+        /// Hard limit.
+        hard: u64,
+    }
+    /// Set the nice value (setpriority(2)).
+    46 Nice "nice" {
+        /// -20 to 19.
+        value: i32,
+    }
+    /// Bind to CPUs (sched_setaffinity(2)).
+    47 Affinity "affinity" {
+        /// The CPU mask.
+        mask: B,
+    }
+    /// Set how eagerly the out-of-memory killer picks the workload.
+    48 OomScoreAdj "oom-score-adj" {
+        /// The value, in digits.
+        value: S,
+    }
+    /// Set the execution domain (personality(2)).
+    49 Personality "personality" {
+        /// The persona.
+        persona: u32,
+    }
+    /// Set the file mode creation mask.
+    50 Umask "umask" {
+        /// The mask.
+        mask: u32,
+    }
+    /// Drop capabilities from the bounding set.
+    51 BoundingSet "bounding-set" {
+        /// The capabilities that stay.
+        keep: u64,
+    }
+    /// Set the supplementary groups.
+    52 Groups "groups" {
+        /// Group ids, four bytes each.
+        gids: B,
+    }
+    /// Take the workload's ids.
+    53 Identity "identity" {
+        /// User id inside.
+        uid: u32,
+        /// Group id inside.
+        gid: u32,
+    }
+    /// Set the capability sets.
+    54 Capabilities "capabilities" {
+        /// Effective set.
+        effective: u64,
+        /// Permitted set.
+        permitted: u64,
+        /// Inheritable set.
+        inheritable: u64,
+        /// Ambient set.
+        ambient: u64,
+    }
+    /// Set `no_new_privs`.
+    55 NoNewPrivs "no-new-privs" {}
+    /// Enter the working directory, as the workload's user.
+    56 WorkingDirectory "working-directory" {
+        /// The path inside.
+        path: S,
+    }
+    /// End with init, for a workload that is not in a PID namespace of its own.
+    57 ParentDeath "parent-death" {}
+    /// Unblock all signals and set all to their default.
+    58 DefaultSignals "default-signals" {}
+    /// Become the program: the first of the candidates that exists.
+    59 Execute "exec" {
+        /// Number of candidate paths.
+        candidates: u32,
+        /// Number of arguments, the program's name among them.
+        arguments: u32,
+        /// Number of environment variables.
+        environment: u32,
+        /// Candidates, arguments and environment, each ended by a NUL.
+        strings: B,
+    }
+}
