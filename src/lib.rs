@@ -9,6 +9,8 @@ mod wire;
 
 #[cfg(test)]
 mod launcher;
+#[cfg(test)]
+mod wire_tests;
 
 pub use config::{
     Bind, Capabilities, CapabilitySets, IdMap, IdMapping, NamespaceSource, Namespaces, Overlay, Proc,

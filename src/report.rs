@@ -15,7 +15,8 @@ pub enum Cause {
     Signalled,
     /// It reached the limit of wall time.
     WallTime,
-    /// The kernel ended it because the container reached its memory limit.
+    /// It did not succeed, and the kernel killed it, or another process of the container, because the
+    /// container reached its memory limit.
     Memory,
     /// The host ended it: by [`kill`](crate::Child::kill), or by ending itself.
     Killed,

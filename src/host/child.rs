@@ -207,7 +207,7 @@ impl Running {
 
     fn report(&self, end: &End) -> Report {
         let status = ExitStatus::from_raw(end.status);
-        let oom = self.groups.out_of_memory() && status.signal() == Some(libc::SIGKILL);
+        let oom = !status.success() && self.groups.out_of_memory();
         let cause = match end.ending {
             Ending::WallTime => Cause::WallTime,
             Ending::Killed => Cause::Killed,

@@ -186,7 +186,7 @@ fn remedy(step: &Step, errno: i32, part: u32) -> Option<String> {
         ),
         (Step::Proc { .. }, libc::EPERM, _) => Some(format!(
             "the caller's own /proc is partly hidden, as in a container, so the kernel forbids a new one: \
-             make it visible there, or use `{:?}` or `{:?}`",
+             make it visible there, or use `Proc::{:?}` or `Proc::{:?}`",
             Proc::NewOrOuter,
             Proc::None
         )),

@@ -5,6 +5,9 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
+use nix::fcntl::OFlag;
+use nix::unistd::pipe2;
+
 use crate::config::stdio::{Stdio, StdioKind};
 use crate::error::{Error, Result};
 
@@ -37,9 +40,8 @@ impl Stream {
             }
             StdioKind::Fd(fd) => Ok(stream(Theirs::Shared(fd.clone()))),
             StdioKind::Piped => {
-                let (read, write) = io::pipe()?;
-                let (theirs, ours): (OwnedFd, OwnedFd) =
-                    if number == 0 { (read.into(), write.into()) } else { (write.into(), read.into()) };
+                let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
+                let (theirs, ours) = if number == 0 { (read, write) } else { (write, read) };
                 Ok(Stream { theirs: Theirs::Owned(theirs), ours: Some(ours) })
             }
         }

@@ -111,6 +111,7 @@ pub mod nr {
 
 /// System calls newer than the common numbering have one number everywhere.
 pub mod nr_common {
+    pub const PIDFD_SEND_SIGNAL: usize = 424;
     pub const OPEN_TREE: usize = 428;
     pub const MOVE_MOUNT: usize = 429;
     pub const FSOPEN: usize = 430;

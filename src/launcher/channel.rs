@@ -38,11 +38,13 @@ fn receive_all(mut rest: &mut [u8]) -> Result<()> {
     Ok(())
 }
 
-/// The descriptors of the one SCM_RIGHTS message.
+/// The descriptors of the one SCM_RIGHTS message, whose length is in its header: what follows is padding.
 fn read_descriptors(control: &[u8]) -> Descriptors {
     let mut fds = Descriptors::new();
-    for raw in control.get(CMSG_HEADER..).unwrap_or_default().chunks_exact(4) {
-        fds.push(Fd(i32::from_ne_bytes(raw.try_into().unwrap_or_default())));
+    let Some((length, _)) = control.split_first_chunk() else { return fds };
+    let message = control.get(CMSG_HEADER..usize::from_ne_bytes(*length)).unwrap_or_default();
+    for number in message.chunks_exact(4) {
+        fds.push(Fd(i32::from_ne_bytes(number.try_into().unwrap_or_default())));
     }
     fds
 }
@@ -82,7 +84,7 @@ pub enum Reporter {
     /// To the host.
     Control,
     /// To init, through memory shared with it.
-    Init(&'static Shared),
+    Init(Shared),
 }
 
 impl Reporter {

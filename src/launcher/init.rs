@@ -5,7 +5,7 @@ use super::abi::{self, PollFd};
 use super::channel;
 use super::state::{Places, Plan};
 use super::sys::{self, Fd};
-use super::workload::{Shared, started_on_init_clock};
+use super::workload::Shared;
 use crate::wire::{CONTROL_FD, Command, End, Ending, HOST_PIDFD, Record};
 
 /// What init watches and knows.
@@ -21,7 +21,7 @@ struct Init {
 }
 
 /// Takes over when the fork has returned: the child has become the workload, or has failed.
-pub fn main(plan: &Plan, places: &Places, shared: &'static Shared, pid: i32, pidfd: Fd) -> ! {
+pub fn main(plan: &Plan, places: &Places, shared: Shared, pid: i32, pidfd: Fd) -> ! {
     if let Some((step, failure)) = shared.failure() {
         let _ = sys::reap(true);
         channel::send(&channel::setup_failed(step, failure));
@@ -43,7 +43,7 @@ pub fn finish_without_workload() -> ! {
 }
 
 impl Init {
-    fn new(plan: &Plan, places: &Places, shared: &Shared, workload: i32) -> sys::Result<Self> {
+    fn new(plan: &Plan, places: &Places, shared: Shared, workload: i32) -> sys::Result<Self> {
         // What init goes on using moves to the low numbers. All else is closed: a pipe of the workload
         // must end when the workload ends it.
         let host = sys::keep_as(plan.fds.get(HOST_PIDFD)?, 0)?;
@@ -56,11 +56,8 @@ impl Init {
         // Of its capabilities init still needs only the one to end processes of other users, and its
         // memory is nobody's business.
         sys::prctl(abi::PR_SET_DUMPABLE, 0)?;
-        sys::capset(1 << abi::CAP_KILL, 1 << abi::CAP_KILL, 0)?;
-        if sys::getpid() != 1 {
-            sys::prctl(abi::PR_SET_CHILD_SUBREAPER, 1)?;
-        }
-        let started = started_on_init_clock(plan, shared);
+        sys::keep_one_capability(abi::CAP_KILL)?;
+        let started = shared.started(plan);
         let limit = plan.header.wall_limit;
         let deadline = (limit != 0).then(|| started.saturating_add(limit));
         Ok(Init { workload, host: Some(host), children, started, deadline, ending: Ending::Own, proc })
@@ -143,14 +140,14 @@ impl Init {
         let Some(proc) = self.proc else { return };
         let Ok(list) = sys::openat(proc, c"thread-self/children", abi::O_RDONLY, 0) else { return };
         let mut buffer = [0u8; 4096];
-        let mut pid = 0i32;
+        let mut number = Number::default();
         while let Ok(count @ 1..) = sys::read(list, &mut buffer) {
             for &byte in buffer.iter().take(count) {
                 if byte.is_ascii_digit() {
-                    pid = pid.wrapping_mul(10).wrapping_add(i32::from(byte - b'0'));
-                } else if pid > 0 {
-                    let _ = sys::kill(pid, abi::SIGKILL);
-                    pid = 0;
+                    number.push(byte);
+                } else {
+                    kill_by_proc(proc, number);
+                    number = Number::default();
                 }
             }
         }
@@ -197,5 +194,34 @@ impl Init {
             system: microseconds(usage.system),
             max_rss: usage.max_rss as u64,
         }
+    }
+}
+
+/// The digits of a process id, as the name of a directory in /proc.
+#[derive(Clone, Copy, Default)]
+struct Number {
+    digits: [u8; 11],
+    length: usize,
+}
+
+impl Number {
+    fn push(&mut self, digit: u8) {
+        if let Some(slot) = self.digits.get_mut(self.length) {
+            *slot = digit;
+            self.length += 1;
+        }
+    }
+}
+
+/// The numbers are those of the PID namespace that this /proc shows, which need not be init's own. A
+/// directory of /proc serves as a pidfd for signals, whatever the numbers.
+fn kill_by_proc(proc: Fd, number: Number) {
+    let Ok(name) = core::ffi::CStr::from_bytes_until_nul(&number.digits) else { return };
+    if name.is_empty() {
+        return;
+    }
+    if let Ok(process) = sys::openat(proc, name, abi::O_RDONLY | abi::O_DIRECTORY, 0) {
+        let _ = sys::kill_by_fd(process, abi::SIGKILL);
+        sys::close(process);
     }
 }

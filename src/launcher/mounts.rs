@@ -242,10 +242,10 @@ pub fn bound_file(places: &mut Places, path: &CStr, mode: u32, content: &[u8]) -
     let (stage, name) = (places.stage()?, c"file");
     write_file(stage, name, mode, content)?;
     let tree = sys::clone_tree(stage, name).item(item::SOURCE)?;
-    // The name is free for the next file; the bind keeps this one alive.
-    sys::unlinkat(stage, name)?;
     sys::mount_setattr(tree, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, false).item(item::ATTRIBUTES)?;
-    attach(places, tree, path, Kind::File)
+    attach(places, tree, path, Kind::File)?;
+    // The name is free for the next file; the mount keeps this one alive.
+    Ok(sys::unlinkat(stage, name)?)
 }
 
 fn write_file(parent: Fd, name: &CStr, mode: u32, content: &[u8]) -> Result<()> {

@@ -43,7 +43,11 @@ pub fn walk(plan: Plan) -> ! {
 impl Walk {
     /// Forks. Only the child returns; from here on it tells failures to init.
     fn start_workload(&mut self) -> Outcome {
-        let shared = sys::allocate_shared::<workload::Shared>()?;
+        let shared = workload::Shared::new()?;
+        // As PID 1 init gets all orphans; elsewhere it must ask for them before there can be any.
+        if sys::getpid() != 1 {
+            sys::prctl(abi::PR_SET_CHILD_SUBREAPER, 1)?;
+        }
         let mut pidfd = -1;
         match sys::fork(true, Some(&mut pidfd)) {
             Ok(Fork::Child) => {
@@ -123,7 +127,7 @@ impl Walk {
             Step::DefaultSignals {} => Ok(workload::default_signals()?),
             Step::Execute { candidates, arguments, environment, strings } => {
                 let counts = workload::Counts { candidates, arguments, environment };
-                workload::execute(&counts, strings, self.plan.scratch, self.reporter)
+                workload::execute(&counts, strings, core::mem::take(&mut self.plan.scratch), self.reporter)
             }
         }
     }

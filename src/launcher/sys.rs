@@ -4,6 +4,7 @@
 
 use core::ffi::CStr;
 use core::ptr::{null, null_mut};
+use core::sync::atomic::AtomicU64;
 
 use super::abi::{self, nr, nr_common};
 
@@ -253,13 +254,34 @@ pub fn fork(wait: bool, pidfd: Option<&mut i32>) -> Result<Fork> {
     }
 }
 
+/// A table of pointers to strings, ended by a null: what `execve` takes.
+pub struct PointerTable {
+    first: *const *const u8,
+}
+
+impl PointerTable {
+    /// Writes the table for `count` of the strings into the memory given, and returns what is left of it.
+    /// `None` where there are fewer strings, or too little memory.
+    pub fn write(
+        memory: &'static mut [u8],
+        strings: &mut impl Iterator<Item = &'static CStr>,
+        count: usize,
+    ) -> Option<(PointerTable, &'static mut [u8])> {
+        let bytes = count.checked_add(1)?.checked_mul(size_of::<usize>())?;
+        let (table, left) = memory.split_at_mut_checked(bytes)?;
+        let (pointers, null) = table.split_at_mut_checked(bytes - size_of::<usize>())?;
+        for slot in pointers.chunks_exact_mut(size_of::<usize>()) {
+            let slot: &mut [u8; size_of::<usize>()] = slot.try_into().ok()?;
+            *slot = (strings.next()?.as_ptr() as usize).to_ne_bytes();
+        }
+        null.fill(0);
+        Some((PointerTable { first: table.as_ptr().cast() }, left))
+    }
+}
+
 /// Replaces the program. Returns only the error.
-///
-/// # Safety
-/// `arguments` and `environment` must point to arrays of pointers to NUL-ended strings, each array
-/// ended by a null pointer.
-pub unsafe fn execve(program: &CStr, arguments: *const *const u8, environment: *const *const u8) -> Errno {
-    match call!(nr::EXECVE, program.as_ptr(), arguments, environment) {
+pub fn execve(program: &CStr, arguments: &PointerTable, environment: &PointerTable) -> Errno {
+    match call!(nr::EXECVE, program.as_ptr(), arguments.first, environment.first) {
         Ok(_) => Errno(abi::EINVAL),
         Err(error) => error,
     }
@@ -277,6 +299,11 @@ pub fn getpid() -> i32 {
 
 pub fn kill(pid: i32, signal: i32) -> Result<()> {
     call!(nr::KILL, pid, signal).map(drop)
+}
+
+/// pidfd_send_signal(2), to the process of a pidfd or of a directory of /proc.
+pub fn kill_by_fd(process: Fd, signal: i32) -> Result<()> {
+    call!(nr_common::PIDFD_SEND_SIGNAL, process.0, signal, null::<u8>(), 0).map(drop)
 }
 
 /// A child that was reaped.
@@ -370,12 +397,27 @@ pub fn setresuid(uid: u32) -> Result<()> {
 
 /// Makes every permitted capability effective.
 pub fn raise_effective() -> Result<()> {
+    change_capabilities(|half, _| half.effective = half.permitted)
+}
+
+/// Gives up all capabilities but one, which may be missing too.
+pub fn keep_one_capability(capability: u32) -> Result<()> {
+    change_capabilities(|half, shift| {
+        let kept = (1u64 << capability >> shift) as u32;
+        half.permitted &= kept;
+        half.effective = half.permitted;
+        half.inheritable = 0;
+    })
+}
+
+/// Calls `change` for the lower and the upper half of the sets, with the number of the half's first bit.
+fn change_capabilities(change: impl Fn(&mut abi::CapData, u32)) -> Result<()> {
     let header = abi::CapHeader { version: abi::CAP_VERSION_3, pid: 0 };
     let mut data = [abi::CapData::default(); 2];
     call!(nr::CAPGET, &raw const header, &raw mut data)?;
-    for half in &mut data {
-        half.effective = half.permitted;
-    }
+    let [low, high] = &mut data;
+    change(low, 0);
+    change(high, 32);
     call!(nr::CAPSET, &raw const header, &raw const data).map(drop)
 }
 
@@ -502,16 +544,9 @@ pub fn allocate(length: usize) -> Result<&'static mut [u8]> {
     Ok(unsafe { core::slice::from_raw_parts_mut(address, length) })
 }
 
-/// A value in memory that a forked child shares with its parent.
-pub fn allocate_shared<T: Sync>() -> Result<&'static T>
-where
-    T: ZeroIsValid,
-{
-    let address = map(size_of::<T>(), abi::MAP_SHARED)?;
-    // SAFETY: the mapping is new and page-aligned, and `T` vouches that zeroed memory is a value of it.
-    Ok(unsafe { &*address.cast::<T>() })
+/// Four numbers, zero at first, in memory that a forked child shares with its parent.
+pub fn allocate_shared() -> Result<&'static [AtomicU64; 4]> {
+    let address = map(size_of::<[AtomicU64; 4]>(), abi::MAP_SHARED)?;
+    // SAFETY: the mapping is new, zeroed, page-aligned and never unmapped; all access is atomic.
+    Ok(unsafe { &*address.cast::<[AtomicU64; 4]>() })
 }
-
-/// # Safety
-/// Memory full of zeros must be a valid value of the type, which must fit a page's alignment.
-pub unsafe trait ZeroIsValid {}

@@ -1,1 +1,109 @@
+//! The launcher's view of the kernel's interface against the libc crate's.
 
+use super::abi::{self, nr, nr_common};
+
+/// Compares numbers that both sides define, whatever their types.
+macro_rules! same {
+    ($($ours:expr => $theirs:expr),* $(,)?) => {
+        $( assert_eq!($ours as i128, $theirs as i128, stringify!($ours)); )*
+    };
+}
+
+#[test]
+fn system_call_numbers_are_those_of_libc() {
+    same! {
+        nr::READ => libc::SYS_read, nr::WRITE => libc::SYS_write, nr::CLOSE => libc::SYS_close,
+        nr::FSTAT => libc::SYS_fstat, nr::PPOLL => libc::SYS_ppoll, nr::MMAP => libc::SYS_mmap,
+        nr::RT_SIGACTION => libc::SYS_rt_sigaction, nr::RT_SIGPROCMASK => libc::SYS_rt_sigprocmask,
+        nr::IOCTL => libc::SYS_ioctl, nr::GETPID => libc::SYS_getpid, nr::SOCKET => libc::SYS_socket,
+        nr::SENDMSG => libc::SYS_sendmsg, nr::RECVMSG => libc::SYS_recvmsg, nr::CLONE => libc::SYS_clone,
+        nr::EXECVE => libc::SYS_execve, nr::EXIT_GROUP => libc::SYS_exit_group,
+        nr::WAIT4 => libc::SYS_wait4, nr::KILL => libc::SYS_kill, nr::FCNTL => libc::SYS_fcntl,
+        nr::CHDIR => libc::SYS_chdir, nr::FCHDIR => libc::SYS_fchdir, nr::FCHMOD => libc::SYS_fchmod,
+        nr::UMASK => libc::SYS_umask, nr::GETRUSAGE => libc::SYS_getrusage, nr::SETSID => libc::SYS_setsid,
+        nr::SETGROUPS => libc::SYS_setgroups, nr::SETRESUID => libc::SYS_setresuid,
+        nr::SETRESGID => libc::SYS_setresgid, nr::CAPGET => libc::SYS_capget, nr::CAPSET => libc::SYS_capset,
+        nr::PERSONALITY => libc::SYS_personality, nr::SETPRIORITY => libc::SYS_setpriority,
+        nr::PIVOT_ROOT => libc::SYS_pivot_root, nr::PRCTL => libc::SYS_prctl, nr::CHROOT => libc::SYS_chroot,
+        nr::MOUNT => libc::SYS_mount, nr::UMOUNT2 => libc::SYS_umount2,
+        nr::SETHOSTNAME => libc::SYS_sethostname, nr::SCHED_SETAFFINITY => libc::SYS_sched_setaffinity,
+        nr::CLOCK_GETTIME => libc::SYS_clock_gettime, nr::OPENAT => libc::SYS_openat,
+        nr::MKDIRAT => libc::SYS_mkdirat, nr::UNLINKAT => libc::SYS_unlinkat,
+        nr::SYMLINKAT => libc::SYS_symlinkat, nr::UNSHARE => libc::SYS_unshare,
+        nr::SIGNALFD4 => libc::SYS_signalfd4, nr::DUP3 => libc::SYS_dup3,
+        nr::PRLIMIT64 => libc::SYS_prlimit64, nr::SETNS => libc::SYS_setns,
+        nr_common::PIDFD_SEND_SIGNAL => libc::SYS_pidfd_send_signal,
+        nr_common::OPEN_TREE => libc::SYS_open_tree, nr_common::MOVE_MOUNT => libc::SYS_move_mount,
+        nr_common::FSOPEN => libc::SYS_fsopen, nr_common::FSCONFIG => libc::SYS_fsconfig,
+        nr_common::FSMOUNT => libc::SYS_fsmount, nr_common::CLOSE_RANGE => libc::SYS_close_range,
+        nr_common::OPENAT2 => libc::SYS_openat2, nr_common::MOUNT_SETATTR => libc::SYS_mount_setattr,
+    }
+}
+
+#[test]
+fn constants_are_those_of_libc() {
+    same! {
+        abi::EPERM => libc::EPERM, abi::ENOENT => libc::ENOENT, abi::EINTR => libc::EINTR,
+        abi::EACCES => libc::EACCES, abi::ENOTDIR => libc::ENOTDIR, abi::EINVAL => libc::EINVAL,
+        abi::ESTALE => libc::ESTALE,
+        abi::O_RDONLY => libc::O_RDONLY, abi::O_WRONLY => libc::O_WRONLY, abi::O_CREAT => libc::O_CREAT,
+        abi::O_EXCL => libc::O_EXCL, abi::O_TRUNC => libc::O_TRUNC, abi::O_CLOEXEC => libc::O_CLOEXEC,
+        abi::O_PATH => libc::O_PATH, abi::O_DIRECTORY => libc::O_DIRECTORY, abi::O_NOFOLLOW => libc::O_NOFOLLOW,
+        abi::AT_FDCWD => libc::AT_FDCWD, abi::AT_EMPTY_PATH => libc::AT_EMPTY_PATH,
+        abi::AT_RECURSIVE => libc::AT_RECURSIVE, abi::RESOLVE_IN_ROOT => libc::RESOLVE_IN_ROOT,
+        abi::RESOLVE_NO_MAGICLINKS => libc::RESOLVE_NO_MAGICLINKS,
+        abi::OPEN_TREE_CLONE => libc::OPEN_TREE_CLONE, abi::OPEN_TREE_CLOEXEC => libc::OPEN_TREE_CLOEXEC,
+        abi::MOVE_MOUNT_F_EMPTY_PATH => libc::MOVE_MOUNT_F_EMPTY_PATH,
+        abi::MOVE_MOUNT_T_EMPTY_PATH => libc::MOVE_MOUNT_T_EMPTY_PATH,
+        abi::FSOPEN_CLOEXEC => libc::FSOPEN_CLOEXEC, abi::FSMOUNT_CLOEXEC => libc::FSMOUNT_CLOEXEC,
+        abi::FSCONFIG_SET_STRING => libc::FSCONFIG_SET_STRING,
+        abi::FSCONFIG_CMD_CREATE => libc::FSCONFIG_CMD_CREATE,
+        abi::MOUNT_ATTR_RDONLY => libc::MOUNT_ATTR_RDONLY, abi::MOUNT_ATTR_NOSUID => libc::MOUNT_ATTR_NOSUID,
+        abi::MOUNT_ATTR_NODEV => libc::MOUNT_ATTR_NODEV, abi::MOUNT_ATTR_NOEXEC => libc::MOUNT_ATTR_NOEXEC,
+        abi::MS_REC => libc::MS_REC, abi::MS_PRIVATE => libc::MS_PRIVATE, abi::MNT_DETACH => libc::MNT_DETACH,
+        abi::CLONE_VFORK => libc::CLONE_VFORK, abi::CLONE_PIDFD => libc::CLONE_PIDFD,
+        abi::SIG_SETMASK => libc::SIG_SETMASK, abi::SIGKILL => libc::SIGKILL, abi::SIGCHLD => libc::SIGCHLD,
+        abi::SFD_CLOEXEC => libc::SFD_CLOEXEC, abi::SFD_NONBLOCK => libc::SFD_NONBLOCK,
+        abi::WNOHANG => libc::WNOHANG, abi::WALL => libc::__WALL, abi::RUSAGE_CHILDREN => libc::RUSAGE_CHILDREN,
+        abi::PROT_READ => libc::PROT_READ, abi::PROT_WRITE => libc::PROT_WRITE,
+        abi::MAP_SHARED => libc::MAP_SHARED, abi::MAP_PRIVATE => libc::MAP_PRIVATE,
+        abi::MAP_ANONYMOUS => libc::MAP_ANONYMOUS,
+        abi::SOL_SOCKET => libc::SOL_SOCKET, abi::SCM_RIGHTS => libc::SCM_RIGHTS,
+        abi::MSG_WAITALL => libc::MSG_WAITALL, abi::MSG_NOSIGNAL => libc::MSG_NOSIGNAL,
+        abi::MSG_CMSG_CLOEXEC => libc::MSG_CMSG_CLOEXEC, abi::AF_INET => libc::AF_INET,
+        abi::SOCK_DGRAM => libc::SOCK_DGRAM, abi::SOCK_CLOEXEC => libc::SOCK_CLOEXEC,
+        abi::SIOCSIFFLAGS => libc::SIOCSIFFLAGS, abi::IFF_UP => libc::IFF_UP, abi::IFF_RUNNING => libc::IFF_RUNNING,
+        abi::F_SETFD => libc::F_SETFD, abi::F_DUPFD_CLOEXEC => libc::F_DUPFD_CLOEXEC,
+        abi::FD_CLOEXEC => libc::FD_CLOEXEC,
+        abi::PR_SET_PDEATHSIG => libc::PR_SET_PDEATHSIG, abi::PR_SET_DUMPABLE => libc::PR_SET_DUMPABLE,
+        abi::PR_SET_KEEPCAPS => libc::PR_SET_KEEPCAPS, abi::PR_SET_NAME => libc::PR_SET_NAME,
+        abi::PR_CAPBSET_DROP => libc::PR_CAPBSET_DROP,
+        abi::PR_SET_CHILD_SUBREAPER => libc::PR_SET_CHILD_SUBREAPER,
+        abi::PR_SET_NO_NEW_PRIVS => libc::PR_SET_NO_NEW_PRIVS, abi::PR_CAP_AMBIENT => libc::PR_CAP_AMBIENT,
+        abi::PR_CAP_AMBIENT_RAISE => libc::PR_CAP_AMBIENT_RAISE,
+        abi::PR_CAP_AMBIENT_CLEAR_ALL => libc::PR_CAP_AMBIENT_CLEAR_ALL,
+        abi::CLOCK_MONOTONIC => libc::CLOCK_MONOTONIC, abi::POLLIN => libc::POLLIN,
+        abi::S_IFMT => libc::S_IFMT, abi::S_IFDIR => libc::S_IFDIR,
+    }
+}
+
+#[test]
+fn layouts_are_those_of_libc() {
+    use std::mem::{offset_of, size_of};
+    same! {
+        size_of::<abi::Stat>() => size_of::<libc::stat>(),
+        offset_of!(abi::Stat, device) => offset_of!(libc::stat, st_dev),
+        offset_of!(abi::Stat, inode) => offset_of!(libc::stat, st_ino),
+        offset_of!(abi::Stat, mode) => offset_of!(libc::stat, st_mode),
+        size_of::<abi::Rusage>() => size_of::<libc::rusage>(),
+        offset_of!(abi::Rusage, max_rss) => offset_of!(libc::rusage, ru_maxrss),
+        size_of::<abi::MsgHdr>() => size_of::<libc::msghdr>(),
+        offset_of!(abi::MsgHdr, control) => offset_of!(libc::msghdr, msg_control),
+        offset_of!(abi::MsgHdr, control_length) => offset_of!(libc::msghdr, msg_controllen),
+        size_of::<abi::CmsgHdr>() => size_of::<libc::cmsghdr>(),
+        size_of::<abi::PollFd>() => size_of::<libc::pollfd>(),
+        size_of::<abi::IfReq>() => size_of::<libc::ifreq>(),
+        size_of::<abi::MountAttr>() => size_of::<libc::mount_attr>(),
+        size_of::<abi::OpenHow>() => size_of::<libc::open_how>(),
+    }
+}

@@ -1,54 +1,64 @@
 //! The process that becomes the workload: what it shares with init until then, and `execve`.
 
 use core::ffi::CStr;
-use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::abi;
 use super::channel::Reporter;
 use super::state::{Failure, Outcome, Plan};
-use super::sys::{self, Errno, Result, ZeroIsValid};
+use super::sys::{self, Errno, PointerTable, Result};
 use crate::wire::item;
 
-/// What the child tells init. Init looks only when the child is gone or has become the workload, so the
-/// order of the fields' writes does not matter.
+/// What the child tells init, through memory that both see. Init looks only when the child is gone or has
+/// become the workload, so the order of the writes does not matter.
+#[derive(Clone, Copy)]
 pub struct Shared {
-    step: AtomicU32,
-    failed: AtomicU32,
-    errno: AtomicI32,
-    item: AtomicU32,
-    started: AtomicU64,
+    words: &'static [AtomicU64; 4],
 }
 
-// SAFETY: atomic integers, for which zero is a value; their alignment is at most 8.
-unsafe impl ZeroIsValid for Shared {}
-
 impl Shared {
-    pub fn enter_step(&self, index: u32) {
-        self.step.store(index, Relaxed);
+    pub fn new() -> Result<Self> {
+        sys::allocate_shared().map(|words| Shared { words })
     }
 
-    pub fn fail(&self, step: u32, failure: Failure) {
-        self.step.store(step, Relaxed);
-        self.errno.store(failure.errno.0, Relaxed);
-        self.item.store(failure.item, Relaxed);
-        self.failed.store(1, Relaxed);
+    /// The step last entered, the error number of a failure, its part, and the time before `execve`.
+    fn fields(&self) -> (&AtomicU64, &AtomicU64, &AtomicU64, &AtomicU64) {
+        let [step, errno, item, started] = self.words;
+        (step, errno, item, started)
+    }
+
+    pub fn enter_step(self, index: u32) {
+        self.fields().0.store(u64::from(index), Relaxed);
+    }
+
+    pub fn fail(self, step: u32, failure: Failure) {
+        let (at, errno, item, _) = self.fields();
+        at.store(u64::from(step), Relaxed);
+        errno.store(failure.errno.0 as u64, Relaxed);
+        item.store(u64::from(failure.item), Relaxed);
     }
 
     /// The step that failed. A child that ended without a word, killed from outside or for want of
     /// memory, failed at the step it had reached.
-    pub fn failure(&self) -> Option<(u32, Failure)> {
-        let step = self.step.load(Relaxed);
-        if self.failed.load(Relaxed) != 0 {
-            let errno = Errno(self.errno.load(Relaxed));
-            return Some((step, Failure { errno, item: self.item.load(Relaxed) }));
-        }
-        let vanished = Failure { errno: Errno(0), item: item::VANISHED };
-        (self.started() == 0).then_some((step, vanished))
+    pub fn failure(self) -> Option<(u32, Failure)> {
+        let (step, errno, part, started) = self.fields();
+        let errno = Errno(errno.load(Relaxed) as i32);
+        let failure = match errno {
+            Errno(0) if started.load(Relaxed) != 0 => return None,
+            Errno(0) => Failure { errno, item: item::VANISHED },
+            _ => Failure { errno, item: part.load(Relaxed) as u32 },
+        };
+        Some((step.load(Relaxed) as u32, failure))
     }
 
-    /// The child's monotonic clock before `execve`; 0 until then.
-    pub fn started(&self) -> u64 {
-        self.started.load(Relaxed)
+    fn starts_now(self) {
+        self.fields().3.store(sys::now(), Relaxed);
+    }
+
+    /// The moment of `execve` on init's clock: the workload's may be offset by its time namespace.
+    pub fn started(self, plan: &Plan) -> u64 {
+        let started = self.fields().3.load(Relaxed);
+        started.wrapping_sub(plan.header.clock_offset as u64)
     }
 }
 
@@ -70,20 +80,26 @@ pub struct Counts {
 
 /// Becomes the first candidate that exists. As execvp(3) has it, a candidate without permission is
 /// remembered, and is the error if no other is found.
-pub fn execute(counts: &Counts, strings: &'static [u8], scratch: &mut [u8], reporter: Reporter) -> Outcome {
+pub fn execute(
+    counts: &Counts,
+    strings: &'static [u8],
+    scratch: &'static mut [u8],
+    reporter: Reporter,
+) -> Outcome {
+    let plan_too_small = Failure { errno: Errno(abi::EINVAL), item: item::PLAN };
     let mut rest = Strings { rest: strings };
-    let candidates = Strings { rest: strings };
     rest.pass(counts.candidates);
-    let (arguments, left) = pointer_table(scratch, &mut rest, counts.arguments)?;
-    let (environment, _) = pointer_table(left, &mut rest, counts.environment)?;
+    let (arguments, left) =
+        PointerTable::write(scratch, &mut rest, counts.arguments as usize).ok_or(plan_too_small)?;
+    let (environment, _) =
+        PointerTable::write(left, &mut rest, counts.environment as usize).ok_or(plan_too_small)?;
 
     let mut failure = Failure { errno: Errno(abi::ENOENT), item: item::WHOLE };
-    for candidate in candidates.take(counts.candidates as usize) {
+    for candidate in (Strings { rest: strings }).take(counts.candidates as usize) {
         if let Reporter::Init(shared) = reporter {
-            shared.started.store(sys::now(), Relaxed);
+            shared.starts_now();
         }
-        // SAFETY: both tables hold pointers to NUL-ended strings of the plan and end with a null.
-        let errno = unsafe { sys::execve(candidate, arguments, environment) };
+        let errno = sys::execve(candidate, &arguments, &environment);
         match errno.0 {
             abi::ENOENT | abi::ENOTDIR => {}
             abi::EACCES => failure.errno = errno,
@@ -114,29 +130,4 @@ impl Iterator for Strings {
         self.rest = self.rest.get(text.to_bytes_with_nul().len()..)?;
         Some(text)
     }
-}
-
-/// Writes pointers to `count` strings, and a null, into the scratch memory; returns what is left of it.
-fn pointer_table<'s>(
-    scratch: &'s mut [u8],
-    strings: &mut Strings,
-    count: u32,
-) -> Outcome<(*const *const u8, &'s mut [u8])> {
-    let plan_too_small = Failure { errno: Errno(abi::EINVAL), item: item::PLAN };
-    let bytes = (count as usize).saturating_add(1).saturating_mul(size_of::<usize>());
-    let (table, left) = scratch.split_at_mut_checked(bytes).ok_or(plan_too_small)?;
-    let mut slots = table.chunks_exact_mut(size_of::<usize>());
-    for _ in 0..count {
-        let (Some(slot), Some(text)) = (slots.next(), strings.next()) else { return Err(plan_too_small) };
-        for (to, from) in slot.iter_mut().zip((text.as_ptr() as usize).to_ne_bytes()) {
-            *to = from;
-        }
-    }
-    // The scratch memory is page-aligned and zeroed: the last slot is the null.
-    Ok((table.as_ptr().cast(), left))
-}
-
-/// The moment of `execve` on init's clock: the workload's may be offset by its time namespace.
-pub fn started_on_init_clock(plan: &Plan, shared: &Shared) -> u64 {
-    shared.started().wrapping_sub(plan.header.clock_offset as u64)
 }

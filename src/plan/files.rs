@@ -207,7 +207,8 @@ impl Builder<'_> {
         let outer = match self.container.files.proc {
             Proc::None => return Ok(()),
             _ if self.replaced("/proc") => return Ok(()),
-            Proc::New => 0,
+            // Who shares the processes may see them; a new /proc of the host's may not be mounted.
+            Proc::New => u32::from(!self.container.namespaces.new.contains(Namespaces::PID)),
             Proc::NewOrOuter => 1,
         };
         self.push(Step::Proc { target: c"/proc".into(), outer });

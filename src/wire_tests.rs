@@ -1,0 +1,100 @@
+//! What one side encodes, the other decodes.
+
+use std::ffi::{CStr, CString};
+
+use crate::plan::Step as HostStep;
+use crate::wire::{Command, End, Ending, Header, Put, Reader, Record, Sink, Step};
+
+struct Bytes(Vec<u8>);
+
+impl Sink for Bytes {
+    fn put(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+}
+
+fn encode(step: &HostStep) -> Vec<u8> {
+    let mut out = Bytes(Vec::new());
+    step.encode(&mut out);
+    out.0
+}
+
+fn bind() -> HostStep {
+    let (source, target) = (CString::from(c"/usr"), CString::from(c"/opt/usr"));
+    Step::Bind { source, fd: 7, device: u64::MAX, inode: 3, target, attributes: 0x0f }
+}
+
+#[test]
+fn a_step_comes_back_as_it_was() {
+    let bytes = encode(&bind());
+    let mut reader = Reader::new(&bytes);
+
+    let decoded = Step::decode(&mut reader);
+
+    let (source, target): (&CStr, &CStr) = (c"/usr", c"/opt/usr");
+    let expected = Step::Bind { source, fd: 7, device: u64::MAX, inode: 3, target, attributes: 0x0f };
+    assert_eq!(decoded, Some(expected));
+    assert!(reader.is_empty());
+}
+
+#[test]
+fn bytes_may_contain_nul_but_strings_may_not() {
+    let content = vec![0, 1, 0];
+    let file: HostStep = Step::File { path: c"/a".into(), mode: 0o600, bound: 0, content };
+    let bytes = encode(&file);
+    let decoded = Step::decode(&mut Reader::new(&bytes));
+    assert!(matches!(decoded, Some(Step::File { content: [0, 1, 0], mode: 0o600, .. })));
+
+    let mut wrong = Bytes(Vec::new());
+    30u32.put(&mut wrong); // hostname
+    b"a\0b\0".as_slice().put(&mut wrong);
+    assert_eq!(Step::decode(&mut Reader::new(&wrong.0)), None);
+}
+
+#[test]
+fn a_step_cut_short_is_refused_wherever_it_is_cut() {
+    let bytes = encode(&bind());
+    for length in 0..bytes.len() {
+        assert_eq!(Step::decode(&mut Reader::new(&bytes[..length])), None, "cut at {length}");
+    }
+}
+
+#[test]
+fn an_unknown_step_is_refused() {
+    let bytes = 0xffff_u32.to_ne_bytes();
+    assert_eq!(Step::decode(&mut Reader::new(&bytes)), None);
+}
+
+#[test]
+fn records_come_back_as_they_were() {
+    let end =
+        End { ending: Ending::WallTime, status: -1, wall: u64::MAX, user: 1, system: 2, max_rss: 1 << 40 };
+    let failed = Record::SetupFailed { step: u32::MAX, errno: 116, item: 9 };
+    for record in [Record::NeedIdMaps, failed, Record::Started, Record::Ended(end)] {
+        assert_eq!(Record::decode(&record.encode()), Some(record));
+    }
+}
+
+#[test]
+fn an_unknown_record_or_ending_is_refused() {
+    let mut bytes = Record::Started.encode();
+    bytes[0] = 99;
+    assert_eq!(Record::decode(&bytes), None);
+
+    let mut bytes = Record::Ended(End::default()).encode();
+    bytes[8] = 99;
+    assert_eq!(Record::decode(&bytes), None);
+}
+
+#[test]
+fn the_header_comes_back_as_it_was() {
+    let header = Header { body: 1, scratch: 2, fds: 3, wall_limit: u64::MAX, clock_offset: -5 };
+    assert_eq!(Header::decode(&header.encode()), header);
+}
+
+#[test]
+fn commands_come_back_as_they_were_and_no_other_byte_is_one() {
+    let known = [Command::IdMapsWritten, Command::Kill, Command::Detach];
+    let decoded: Vec<_> = (0..=u8::MAX).filter_map(Command::decode).collect();
+    assert_eq!(decoded, known);
+}

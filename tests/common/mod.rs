@@ -1,0 +1,240 @@
+//! Helpers of the integration tests.
+//!
+//! Every test runs as root and as an ordinary user, beside all others, and leaves nothing behind. What a
+//! machine or a user cannot do is skipped with [`skip`], never silently.
+
+#![allow(dead_code)]
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use cofferdam::{Child, Container, Output};
+use tempfile::TempDir;
+
+/// A container with the defaults that runs a shell script.
+pub fn sh(script: &str) -> Container {
+    Container::new().command("/bin/sh").args(["-c", script])
+}
+
+/// Runs to the end, whatever the exit status.
+#[track_caller]
+pub fn output(container: &Container) -> Output {
+    container.output().unwrap_or_else(|error| panic!("cannot run the container: {error}"))
+}
+
+/// Runs to a successful end; what was written to standard output, without the last newline.
+#[track_caller]
+pub fn stdout(container: &Container) -> String {
+    let output = output(container);
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{}\nstdout: {out}\nstderr: {err}", output.status);
+    out
+}
+
+/// Runs to the end; whether the program succeeded.
+#[track_caller]
+pub fn succeeds(container: &Container) -> bool {
+    output(container).status.success()
+}
+
+/// What a shell script writes on the host: the control outside.
+#[track_caller]
+pub fn on_host(script: &str) -> String {
+    let output = Command::new("/bin/sh").args(["-c", script]).output().expect("/bin/sh");
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{}\nstdout: {out}\nstderr: {err}", output.status);
+    out
+}
+
+/// Bytes as text, without the last newline.
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).trim_end_matches('\n').to_owned()
+}
+
+/// Whether the tests run as root.
+pub fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// Says that the calling test does nothing here, and why. Under `CI` that is a failure: there, every
+/// test must run. Reasons that no machine of that kind could do away with go to [`skip_for_good`].
+#[track_caller]
+pub fn skip(reason: &str) {
+    assert!(std::env::var_os("CI").is_none(), "skipped under CI: {reason}");
+    skip_for_good(reason);
+}
+
+/// As [`skip`], where another user (who runs the same tests), or hardware, is what is missing.
+pub fn skip_for_good(reason: &str) {
+    let thread = std::thread::current();
+    // Past the test harness, which hides what a passing test prints.
+    let _ = writeln!(io::stderr(), "SKIPPED {}: {reason}", thread.name().unwrap_or("test"));
+}
+
+/// Whether the tests run as root; if not, says that the calling test does nothing.
+pub fn needs_root(reason: &str) -> bool {
+    if !is_root() {
+        skip_for_good(&format!("needs root: {reason}"));
+    }
+    is_root()
+}
+
+/// Whether the host has a program; if not, says that the calling test does nothing.
+#[track_caller]
+pub fn needs_program(path: &str) -> bool {
+    let exists = Path::new(path).exists();
+    if !exists {
+        skip(&format!("needs {path}"));
+    }
+    exists
+}
+
+/// A temporary directory that a workload may enter: run by root, it has another user id.
+pub fn temp_dir() -> TempDir {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    set_mode(directory.path(), 0o755);
+    directory
+}
+
+/// A root file system whose only file is a static busybox, or `None` if the host has none; then it says
+/// that the calling test does nothing.
+#[track_caller]
+pub fn busybox_root() -> Option<TempDir> {
+    if !needs_program(BUSYBOX) {
+        return None;
+    }
+    let root = temp_dir();
+    fs::create_dir(root.path().join("bin")).expect("a directory");
+    fs::copy(BUSYBOX, root.path().join("bin/busybox")).expect("busybox");
+    Some(root)
+}
+
+/// A container that runs a shell script with [`busybox_root`]'s busybox.
+pub fn busybox_sh(script: &str) -> Container {
+    Container::new().command("/bin/busybox").args(["sh", "-c", &format!("{BUSYBOX_COMMANDS}{script}")])
+}
+
+/// Of the Debian package busybox-static.
+const BUSYBOX: &str = "/bin/busybox";
+
+/// There are no links to busybox by the names of its commands, and it may be built without preferring its
+/// own.
+const BUSYBOX_COMMANDS: &str = "for command in cat ls mkdir rm sort stat touch; do \
+    alias $command=\"/bin/busybox $command\"; done
+";
+
+/// Paths below a directory, sorted: before and after, they show what was left in it.
+pub fn tree(directory: &Path) -> Vec<String> {
+    on_host(&format!("cd '{}' && find . | sort", directory.display())).lines().map(str::to_owned).collect()
+}
+
+/// A directory that everybody may write.
+pub fn make_open_dir(path: &Path) {
+    fs::create_dir(path).expect("a directory");
+    set_mode(path, 0o777);
+}
+
+/// Sets the permission bits of a file of the host.
+pub fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("permissions");
+}
+
+/// The id of a namespace of this process, such as `net:[4026531840]`. Kinds as in `/proc/self/ns`.
+pub fn namespace_of_host(kind: &str) -> String {
+    read_link(format!("/proc/self/ns/{kind}"))
+}
+
+/// The id of a namespace of a container's workload.
+pub fn namespace_of(child: &Child, kind: &str) -> String {
+    read_link(format!("/proc/{}/ns/{kind}", child.id()))
+}
+
+fn read_link(path: String) -> String {
+    let target = fs::read_link(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    target.to_string_lossy().into_owned()
+}
+
+/// Whether a process, by its id on the host, is alive: neither gone nor a zombie.
+pub fn is_alive(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit(')').next().and_then(|rest| rest.trim_start().chars().next());
+    !matches!(state, None | Some('Z' | 'X'))
+}
+
+/// What a process holds of the kernel: taken before and after, it shows leaks.
+///
+/// Other tests of the same process open files and start children at the same time: compare only in a
+/// process of its own, or in a file with a single test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessState {
+    /// Numbers and targets of the open descriptors.
+    pub descriptors: BTreeSet<String>,
+    /// Ids of the threads.
+    pub threads: BTreeSet<String>,
+    /// Ids of the children, zombies too.
+    pub children: BTreeSet<String>,
+    /// Number of mounts in the process's mount namespace.
+    pub mounts: usize,
+}
+
+impl ProcessState {
+    /// The state of this process now.
+    pub fn now() -> Self {
+        let threads = names("/proc/self/task");
+        let children = threads.iter().flat_map(|thread| {
+            let list = fs::read_to_string(format!("/proc/self/task/{thread}/children")).unwrap_or_default();
+            list.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+        });
+        ProcessState {
+            children: children.collect(),
+            descriptors: descriptors(),
+            mounts: fs::read_to_string("/proc/self/mountinfo").expect("mountinfo").lines().count(),
+            threads,
+        }
+    }
+}
+
+fn names(directory: &str) -> BTreeSet<String> {
+    let entries = fs::read_dir(directory).unwrap_or_else(|error| panic!("{directory}: {error}"));
+    entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
+}
+
+fn descriptors() -> BTreeSet<String> {
+    let open = names("/proc/self/fd").into_iter().filter_map(|number| {
+        // The descriptor that lists the directory is closed by now.
+        let target = fs::read_link(format!("/proc/self/fd/{number}")).ok()?;
+        Some(format!("{number} -> {}", target.display()))
+    });
+    open.collect()
+}
+
+/// This test program, to be run again for one test that acts as a helper: see [`is_helper`].
+pub fn this_test(name: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("the test program"));
+    command.args(["--exact", name, "--nocapture", "--test-threads=1"]).env(HELPER, name);
+    command
+}
+
+/// A container that runs this test program again for one test that acts as a helper.
+pub fn this_test_in_container(name: &str) -> Container {
+    let program = std::env::current_exe().expect("the test program");
+    Container::new()
+        .bind_read_only(program, "/tmp/test-program")
+        .command("/tmp/test-program")
+        .args(["--exact", name, "--nocapture", "--test-threads=1"])
+        .env(HELPER, name)
+}
+
+/// Whether the test of this name was started by [`this_test`] or [`this_test_in_container`]; otherwise
+/// it has nothing to do.
+pub fn is_helper(name: &str) -> bool {
+    std::env::var_os(HELPER).as_deref() == Some(OsStr::new(name))
+}
+
+/// Set where a test acts as a helper.
+const HELPER: &str = "COFFERDAM_TEST_HELPER";
