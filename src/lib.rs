@@ -1,4 +1,213 @@
-//! Draft.
+//! Runs a program in a Linux container of its own, started from any Rust program: without a daemon,
+//! without a set-user-ID helper of its own, as root or as an ordinary user.
+//!
+//! ```
+//! use cofferdam::{Cause, Container};
+//!
+//! let output = Container::new().command("/bin/sh").args(["-c", "id -u; echo $$"]).output()?;
+//! assert_eq!(output.stdout, b"1000\n2\n");
+//! assert_eq!(output.report.cause(), Cause::Exited);
+//! # Ok::<(), cofferdam::Error>(())
+//! ```
+//!
+//! The shell saw the host's `/usr` read-only, a `/tmp` and a `/proc` of its own, no network but loopback,
+//! and two processes: itself and init. When it ended, nothing of the container was left.
+//!
+//! # Terms
+//!
+//! - **Container**: the description ([`Container`]), and what runs by it (its handle is [`Child`]).
+//! - **Host program**: the program that uses this library. **Host**: the machine it runs on.
+//! - **Workload**: the program in the container, with everything that it starts.
+//! - **Launcher**: the small program that the library brings along. It sets the container up and stays in
+//!   it as **init**.
+//! - **Plan**: the ordered list of **steps** that the launcher carries out. [`Container::explain`] prints
+//!   it.
+//! - **Inside** and **outside**: as the workload sees it, and as the host sees it. Paths, ids and process
+//!   numbers can differ between the two.
+//! - **Report**: how a run ended (its [`Cause`]), and what it used.
+//!
+//! # Theory of operation
+//!
+//! ```text
+//! host program ── clone(2), execveat(2) of a sealed memfd
+//!  │  control socket: the plan and descriptors in, records out
+//!  └─ launcher, later init   PID 1 of the new PID namespace: sets up, reaps, keeps the wall-time limit, reports
+//!      └─ workload           PID 2: execve(2) of your program
+//! ```
+//!
+//! A call of [`spawn`](Container::spawn) checks the description, looks at the host, and makes the plan.
+//! All of that happens before any process exists. Then the thread clones a child in the manner of
+//! vfork(2). The child makes a fixed list of system calls on memory that it shares with the host program, and
+//! becomes the launcher, a static `no_std` program that has no allocator and does not link if it can panic.
+//! So no code and no lock of the host program runs in the new process, which makes `spawn` safe in
+//! programs with threads; nothing of its memory is there, and the cost does not grow with its size.
+//!
+//! The launcher receives the plan, sets the container up, forks the workload, and stays as init. Init
+//! sends the report when the workload and all it started have ended. It ends everything when the host
+//! program ends, in whatever way: it watches both the socket and a pidfd of the host program.
+//!
+//! The library starts no thread, installs no signal handler, and changes nothing of the host program's
+//! environment, directory or limits. It waits for its own children by pidfd, and gets results over the
+//! socket: a host program that ignores `SIGCHLD`, or reaps every child, loses no report. A running
+//! container costs the host program three descriptors and one for each pipe. One more holds the launcher
+//! for all of them.
+//!
+//! # Defaults
+//!
+//! [`Container::new`] isolates as far as the library can. Each loosening is a call.
+//!
+//! - Namespaces: user, mount, PID, network, IPC, UTS, cgroup and time are new ([`Namespaces`]).
+//! - Files: a read-only tmpfs with the host's `/usr` bound read-only; `/bin`, `/lib` and so on as the host
+//!   has them; of `/etc` the loader's cache, alternatives, certificates and time zone; `passwd`, `group`,
+//!   `hosts` and `resolv.conf` made up.
+//! - `/proc`: new, with the paths that OCI runtimes mask masked, and the read-only ones read-only.
+//! - `/dev`: `null`, `zero`, `full`, `random`, `urandom`, `tty`, `pts`, `shm` (64 MiB), `mqueue`.
+//! - `/tmp`: 256 MiB and 65,536 inodes in memory. No `/sys`, no `/home`, no `/var` but `/var/tmp`.
+//! - Ids: user and group 1000 inside. For an ordinary user they stand for the caller's own ids. For root
+//!   they stand for an id made from the process number of init, which owns no file.
+//! - No capability in any of the five sets; `no_new_privs`; no core dumps; umask 022; a new session.
+//! - Descriptors: 0, 1 and 2 only.
+//! - Environment: `PATH`, `HOME=/tmp`, `LANG=C.UTF-8` only. Working directory: `/`. Host name:
+//!   `cofferdam`.
+//! - Limits: **none**. Memory, number of processes, CPU and time are bounded only where you ask for it.
+//!
+//! # What is isolated
+//!
+//! Inside, a workload with the defaults cannot see or signal processes of the host; open its files, but
+//! those of the host view that any user may read; reach its network, abstract sockets, System V IPC or
+//! message queues; gain privileges by set-user-ID files; read the host program's memory, environment,
+//! arguments or further descriptors; or outlive init.
+//!
+//! # What is not
+//!
+//! - The kernel is shared. There is **no seccomp filter yet**: every system call that an unprivileged
+//!   process may make is open, `io_uring`, `keyctl` and further user namespaces among them. A flaw
+//!   in the kernel can be a way out.
+//! - Not covered by namespaces, and not yet blocked: kernel keyrings (the session keyring is inherited
+//!   from the host program), `AF_VSOCK`, the wall clock, `uname`, what `/proc` tells about the machine
+//!   (`cpuinfo`, `meminfo`, `loadavg`, `stat`).
+//! - Side channels: timing, caches, the speed of shared devices.
+//! - Without limits a workload can use all memory, CPU time and processes that its user may have.
+//! - What you hand in: a [writable bind](Bind::writable), an inherited terminal, or a descriptor. A
+//!   descriptor of a *directory* lets the workload walk from there to every file of the host that its
+//!   ids may open.
+//! - An ordinary user's supplementary groups stay (the kernel forbids to drop them with a single mapped
+//!   id) and count for files of the host that are bound into the container.
+//! - What [`share`](Container::share), [`join`](Container::join),
+//!   [`capabilities`](Container::capabilities) and their kin open.
+//!
+//! # The order of the steps
+//!
+//! The names are those of [`Container::explain`] and of [`Error::step`].
+//!
+//! 1. *Namespaces.* They come with the clone of init. Only where some are joined the launcher starts
+//!    outside and takes `join-namespace`, `unshare`, `id-maps`, `fork-init`: what is joined is entered
+//!    before what belongs to it is created. `host-proc` opens the host's `/proc` where a later step needs
+//!    it.
+//! 2. *Init's ids*: `init-identity`. A process whose ids are not mapped can create no file.
+//! 3. *Files.* `private-mounts` comes first, so that no mount shows outside. Then the root (`tmpfs`,
+//!    `bind` or `overlay`), `proc`, `read-only` and `mask`, `/dev`, `/tmp`, and your operations in the order
+//!    of the calls. `seal-mount` makes read-only what had to be written until then. `pivot-root` drops the
+//!    host's mounts.
+//! 4. *Settings of the namespaces*: `hostname`, `loopback`, `unshare time`, `time-offsets`. The clocks
+//!    come last, because a process enters a new time namespace only by fork.
+//! 5. `start-workload` forks. Init goes to its main loop; the steps that follow are the workload's.
+//! 6. `cgroup` comes before all that costs memory or time. `unshare cgroup` follows, because the namespace
+//!    shows the group of its creator as the root.
+//! 7. `session`, `descriptor`, `nice`, `affinity`, `oom-score-adj`, `personality`, `umask`, `rlimit`: what
+//!    needs privileges comes before they go.
+//! 8. `bounding-set`, `groups`, `identity`, `capabilities`, `no-new-privs`: from the outer fence to the
+//!    inner one. Each step needs a right that a later one drops.
+//! 9. `working-directory` comes after the ids, so that it is checked as the workload.
+//! 10. `parent-death` (only without a PID namespace), `default-signals`, `exec`.
+//!
+//! # Limits and the report
+//!
+//! ```no_run
+//! use cofferdam::{Cause, Container};
+//! use std::time::Duration;
+//!
+//! let output = Container::new()
+//!     .command("/usr/bin/python3")
+//!     .args(["-c", "while True: pass"])
+//!     .memory_limit(256 << 20)
+//!     .pids_limit(64)
+//!     .cpus(1.0)
+//!     .wall_time_limit(Duration::from_secs(2))
+//!     .output()?;
+//! assert_eq!(output.report.cause(), Cause::WallTime);
+//! for limit in output.report.enforced_by() {
+//!     println!("{}: {}", limit.limit, limit.mechanism);
+//! }
+//! # Ok::<(), cofferdam::Error>(())
+//! ```
+//!
+//! Memory, number of processes and CPU bandwidth are limited by a cgroup (v1 or v2) below the host
+//! program's own, which the caller must be able to write. On v2 a group that has processes passes no
+//! controller on, so there these limits work only from the root group yet. Wall time is limited by init. There is no limit
+//! of CPU time over all processes yet, and none of output; [`rlimit`](Container::rlimit) sets what the
+//! kernel has per process. A limit that cannot be enforced is an error
+//! ([`ErrorKind::LimitUnavailable`]).
+//!
+//! CPU time counts processes that were waited for. Without a memory limit, peak memory is that of the
+//! largest single process; [`Report::memory_source`] says which figure it is.
+//!
+//! # Errors
+//!
+//! A program that did not start is always an [`Error`]; an exit status is always the program's own. An
+//! error names the step, what the step worked on, the kernel's reason, and a remedy where one is known.
+//!
+//! ```
+//! use cofferdam::{Container, ErrorKind};
+//!
+//! let error = Container::new().command("/bin/no-such-program").status().unwrap_err();
+//! assert_eq!(error.kind(), ErrorKind::NotFound);
+//! assert_eq!(error.step(), "exec");
+//! assert_eq!(error.raw_os_error(), Some(2));
+//! assert_eq!(
+//!     error.to_string(),
+//!     "exec: /bin/no-such-program: No such file or directory (os error 2); the path is as seen inside; \
+//!      a script's or program's interpreter must be inside too"
+//! );
+//! ```
+//!
+//! Errors that arise before or beside the steps use the names `rootfs`, `limits`, `host`, `clone`,
+//! `launcher`, `wait`, `output`, `kill`, `signal` and `detach`. [`Host::probe`] tries in advance what this
+//! host allows, and gives the same errors.
+//!
+//! # Root and ordinary users
+//!
+//! Both get the same container. The differences:
+//!
+//! | | root | ordinary user |
+//! |---|---|---|
+//! | the workload's id outside | a new one in each run, or as [`IdMapping`] says | the caller's own, or ranges of `/etc/subuid` through newuidmap(1) |
+//! | files of the host | only what everybody may read or write, in binds and root file systems too | what the caller may |
+//! | supplementary groups | dropped | kept, unless ranges are mapped |
+//! | cgroups | writable | only where delegated |
+//!
+//! As root, a root file system or a bind must be open to that new id. To run as the owner of a directory,
+//! choose the id with [`IdMapping::Host`].
+//!
+//! # Kernel features
+//!
+//! A new mount namespace needs Linux 5.12 at present, because every bind mount gets its attributes by
+//! mount_setattr(2). The further needs:
+//!
+//! | feature | Linux | without it |
+//! |---|---|---|
+//! | `open_tree`, `move_mount`, `fsopen` | 5.2 | error |
+//! | pidfd_open(2), `waitid(P_PIDFD)` | 5.3, 5.4 | error |
+//! | openat2(2) | 5.6 | error |
+//! | time namespaces | 5.6 | error; [`share`](Container::share) it |
+//! | setns(2) of a pidfd | 5.8 | error when a [`Child`] is joined |
+//! | close_range(2) | 5.9 | error |
+//! | overlayfs in a user namespace | 5.11 | error, only where an overlay is needed |
+//! | `memory.peak` (cgroup v2) | 5.19 | peak memory from `ru_maxrss` |
+//! | `MFD_EXEC` | 6.3 | not needed before |
+//!
+//! The whole table, with man pages, is in `docs/kernel-features.md`. x86_64 is tested. The code for aarch64
+//! is written, and has not been run.
 mod config;
 mod container;
 mod error;

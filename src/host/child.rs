@@ -152,10 +152,11 @@ impl Child {
     /// # Errors
     /// If init is gone.
     pub fn detach(mut self) -> Result<()> {
-        let result = self.running.channel.send(Command::Detach);
+        let sent = self.running.channel.send(Command::Detach);
+        sent.map_err(|error| Error::io("detach", "cannot tell init", &error))?;
         self.running.groups.keep();
         self.running.reaped = true;
-        result.map_err(|error| Error::io("detach", "cannot tell init", &error))
+        Ok(())
     }
 
     fn wait_for(&mut self, time: Option<Duration>) -> Result<Option<Report>> {

@@ -105,7 +105,7 @@ fn covers(map: &IdMap, needed: &IdMap) -> bool {
 }
 
 /// The ranges that a file such as /etc/subuid grants a user, by name or by number.
-pub(super) fn subordinate(file: &str, uid: u32) -> Vec<IdMap> {
+fn subordinate(file: &str, uid: u32) -> Vec<IdMap> {
     let name = nix::unistd::User::from_uid(uid.into()).ok().flatten().map(|user| user.name);
     let parse = |line: &str| {
         let mut fields = line.trim().split(':');
@@ -118,14 +118,13 @@ pub(super) fn subordinate(file: &str, uid: u32) -> Vec<IdMap> {
 }
 
 /// What a path of the host is, links followed.
-pub(super) fn file(path: &Path) -> io::Result<FileFact> {
+fn file(path: &Path) -> io::Result<FileFact> {
     let metadata = fs::metadata(path)?;
-    Ok(FileFact {
-        path: std::path::absolute(path)?,
-        device: metadata.dev(),
-        inode: metadata.ino(),
-        directory: metadata.is_dir(),
-    })
+    Ok(fact(std::path::absolute(path)?, &metadata))
+}
+
+fn fact(path: PathBuf, metadata: &fs::Metadata) -> FileFact {
+    FileFact { path, device: metadata.dev(), inode: metadata.ino(), directory: metadata.is_dir() }
 }
 
 fn directory(step: &'static str, path: &Path) -> Result<FileFact> {
@@ -151,21 +150,24 @@ fn view(shares_network: bool) -> Vec<ViewEntry> {
 }
 
 fn view_entry(path: &Path) -> Option<ViewEntry> {
-    if fs::symlink_metadata(path).ok()?.is_symlink() {
+    let metadata = fs::symlink_metadata(path).ok()?;
+    if metadata.is_symlink() {
         let target = fs::read_link(path).ok()?;
         return Some(ViewEntry::Link { path: path.to_owned(), target });
     }
-    file(path).ok().map(ViewEntry::File)
+    Some(ViewEntry::File(fact(path.to_owned(), &metadata)))
 }
 
-/// Debian keeps files without which no JVM starts in /etc.
+/// Debian keeps files without which no JVM starts in /etc: those of /usr/lib/jvm/java-17-openjdk-amd64
+/// are in /etc/java-17-openjdk.
 fn java_configurations() -> Vec<PathBuf> {
-    let is_java = |path: &PathBuf| {
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        name.starts_with("java-") && name.ends_with("-openjdk")
+    let Ok(machines) = fs::read_dir("/usr/lib/jvm") else { return Vec::new() };
+    let configuration = |machine: fs::DirEntry| {
+        let name = machine.file_name().into_string().ok()?;
+        let (name, _architecture) = name.rsplit_once('-')?;
+        (name.starts_with("java-") && name.ends_with("-openjdk")).then(|| Path::new("/etc").join(name))
     };
-    let Ok(entries) = fs::read_dir("/etc") else { return Vec::new() };
-    entries.flatten().map(|entry| entry.path()).filter(is_java).collect()
+    machines.flatten().filter_map(configuration).collect()
 }
 
 fn sources(container: &Container) -> Result<Vec<Option<FileFact>>> {

@@ -126,8 +126,10 @@ pub const EPERM: i32 = 1;
 pub const ENOENT: i32 = 2;
 pub const EINTR: i32 = 4;
 pub const EACCES: i32 = 13;
+pub const EEXIST: i32 = 17;
 pub const ENOTDIR: i32 = 20;
 pub const EINVAL: i32 = 22;
+pub const EROFS: i32 = 30;
 pub const ESTALE: i32 = 116;
 
 pub const O_RDONLY: i32 = 0;

@@ -49,8 +49,8 @@ impl Init {
         let host = sys::keep_as(plan.fds.get(HOST_PIDFD)?, 0)?;
         let children = sys::keep_as(sys::signalfd_for_children()?, 1)?;
         let proc = match places.host_proc {
-            Some(proc) => Some(sys::keep_as(proc, 2)?),
-            None => None,
+            Some(proc) if sys::getpid() != 1 => Some(sys::keep_as(proc, 2)?),
+            _ => None,
         };
         sys::close_range(CONTROL_FD as u32 + 1, u32::MAX)?;
         // Of its capabilities init still needs only the one to end processes of other users, and its

@@ -215,26 +215,22 @@ pub fn mqueue(places: &mut Places, target: &CStr) -> Outcome {
     attach(places, tree, target, Kind::Directory)
 }
 
+/// Makes a directory with its parents; one that exists stays as it is.
 pub fn directory(places: &mut Places, path: &CStr, mode: u32) -> Outcome {
     let root = places.root()?;
-    if let Some(place) = existing(root, path)? {
-        let found = kind_of(&sys::fstat(place)?);
-        sys::close(place);
-        let not_a_directory = Failure { errno: Errno(abi::ENOTDIR), item: item::TARGET };
-        return if found == Kind::Directory { Ok(()) } else { Err(not_a_directory) };
+    match paths::in_parent(root, path, |parent, name| sys::mkdirat(parent, name, mode)) {
+        Err(Errno(abi::EEXIST | abi::EROFS)) => {
+            // Not only a directory can have the name.
+            sys::open_in_root(root, path, O_PATH | O_DIRECTORY).map(sys::close).item(item::TARGET)
+        }
+        result => result.item(item::TARGET),
     }
-    let (parent, name) = paths::parent(root, path).item(item::TARGET)?;
-    paths::with_c_str(name, |name| sys::mkdirat(parent, name, mode)).item(item::TARGET)?;
-    sys::close(parent);
-    Ok(())
 }
 
 /// Writes a file in its place.
 pub fn file(places: &mut Places, path: &CStr, mode: u32, content: &[u8]) -> Outcome {
-    let (parent, name) = paths::parent(places.root()?, path).item(item::TARGET)?;
-    paths::with_c_str(name, |name| write_file(parent, name, mode, content)).item(item::TARGET)?;
-    sys::close(parent);
-    Ok(())
+    let write = |parent: Fd, name: &CStr| write_file(parent, name, mode, content);
+    paths::in_parent(places.root()?, path, write).item(item::TARGET)
 }
 
 /// Writes a file on the stage and binds it over its place, so that the host's file there stays as it is.
@@ -259,10 +255,8 @@ fn write_file(parent: Fd, name: &CStr, mode: u32, content: &[u8]) -> Result<()> 
 }
 
 pub fn symlink(places: &mut Places, target: &CStr, path: &CStr) -> Outcome {
-    let (parent, name) = paths::parent(places.root()?, path).item(item::TARGET)?;
-    paths::with_c_str(name, |name| sys::symlinkat(target, parent, name)).item(item::TARGET)?;
-    sys::close(parent);
-    Ok(())
+    let link = |parent: Fd, name: &CStr| sys::symlinkat(target, parent, name);
+    paths::in_parent(places.root()?, path, link).item(item::TARGET)
 }
 
 /// Makes one mount read-only, when it is filled.

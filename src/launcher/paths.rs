@@ -25,47 +25,63 @@ pub fn place(root: Fd, path: &CStr, kind: Kind) -> Result<Fd> {
         Err(Errno(abi::ENOENT)) => {}
         result => return result,
     }
-    let (parent, name) = parent(root, path)?;
-    with_c_str(name, |name| match kind {
-        Kind::Directory => sys::mkdirat(parent, name, 0o755),
-        Kind::File => {
-            let flags = abi::O_CREAT | abi::O_EXCL | abi::O_WRONLY | abi::O_NOFOLLOW;
-            sys::openat(parent, name, flags, 0o644).map(sys::close)
+    in_parent(root, path, |parent, name| {
+        match kind {
+            Kind::Directory => sys::mkdirat(parent, name, 0o755)?,
+            Kind::File => {
+                let flags = abi::O_CREAT | abi::O_EXCL | abi::O_WRONLY | abi::O_NOFOLLOW;
+                sys::openat(parent, name, flags, 0o644).map(sys::close)?;
+            }
         }
-    })?;
-    sys::close(parent);
-    sys::open_in_root(root, path, abi::O_PATH)
+        sys::openat(parent, name, abi::O_PATH | abi::O_NOFOLLOW, 0)
+    })
 }
 
-/// Opens the directory that holds the last component of `path`, made with its parents where it is
-/// missing, and names that component.
-pub fn parent<'p>(root: Fd, path: &'p CStr) -> Result<(Fd, &'p [u8])> {
+/// Calls `act` with the directory that holds the last component of `path`, made with its parents where it
+/// is missing, and the name of that component.
+pub fn in_parent<T>(root: Fd, path: &CStr, act: impl FnOnce(Fd, &CStr) -> Result<T>) -> Result<T> {
     let bytes = trim_slashes(path.to_bytes());
-    let mut current = sys::open_in_root(root, c"/", abi::O_PATH | abi::O_DIRECTORY)?;
-    let mut done = 0;
-    loop {
-        let rest = bytes.get(done..).unwrap_or_default();
-        let Some(slash) = rest.iter().position(|&byte| byte == b'/') else {
-            return if rest.is_empty() { Err(Errno(abi::EINVAL)) } else { Ok((current, rest)) };
-        };
-        let name = rest.get(..slash).unwrap_or_default();
-        let prefix = bytes.get(..done + slash).unwrap_or_default();
-        if !name.is_empty() {
+    let Some(slash) = bytes.iter().rposition(|&byte| byte == b'/') else {
+        return with_c_str(bytes, |name| act(root, name));
+    };
+    let (above, name) = (bytes.get(..slash).unwrap_or_default(), bytes.get(slash + 1..).unwrap_or_default());
+    let parent = match with_c_str(above, |above| open_directory(root, above)) {
+        Err(Errno(abi::ENOENT)) => make_directories(root, above)?,
+        result => result?,
+    };
+    let result = with_c_str(name, |name| act(parent, name));
+    sys::close(parent);
+    result
+}
+
+fn open_directory(root: Fd, path: &CStr) -> Result<Fd> {
+    sys::open_in_root(root, path, abi::O_PATH | abi::O_DIRECTORY)
+}
+
+/// Makes what is missing of a path, component by component, and opens the last.
+fn make_directories(root: Fd, path: &[u8]) -> Result<Fd> {
+    let mut current = open_directory(root, c"/")?;
+    let mut start = 0;
+    while start < path.len() {
+        let rest = path.get(start..).unwrap_or_default();
+        let length = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
+        let (prefix, name) = (path.get(..start + length), rest.get(..length));
+        if let (Some(prefix), Some(name @ [_, ..])) = (prefix, name) {
             let next = directory(root, current, prefix, name)?;
             sys::close(current);
             current = next;
         }
-        done += slash + 1;
+        start += length + 1;
     }
+    Ok(current)
 }
 
 /// Opens `prefix` below the root; where it is missing, makes it as `name` in `parent`.
 fn directory(root: Fd, parent: Fd, prefix: &[u8], name: &[u8]) -> Result<Fd> {
-    let open = |path: &CStr| sys::open_in_root(root, path, abi::O_PATH | abi::O_DIRECTORY);
-    match with_c_str(prefix, open) {
+    match with_c_str(prefix, |path| open_directory(root, path)) {
         Err(Errno(abi::ENOENT)) => {
             with_c_str(name, |name| sys::mkdirat(parent, name, 0o755))?;
-            with_c_str(prefix, open)
+            with_c_str(prefix, |path| open_directory(root, path))
         }
         result => result,
     }
@@ -82,9 +98,9 @@ fn trim_slashes(mut bytes: &[u8]) -> &[u8] {
 }
 
 /// Lends a copy of `bytes` that ends with a NUL.
-pub fn with_c_str<T>(bytes: &[u8], use_it: impl FnOnce(&CStr) -> Result<T>) -> Result<T> {
+fn with_c_str<T>(bytes: &[u8], use_it: impl FnOnce(&CStr) -> Result<T>) -> Result<T> {
     let mut buffer = [0u8; BUFFER];
-    if bytes.len() >= BUFFER {
+    if bytes.is_empty() || bytes.len() >= BUFFER {
         return Err(Errno(abi::EINVAL));
     }
     for (to, from) in buffer.iter_mut().zip(bytes) {

@@ -45,7 +45,7 @@ fn constants_are_those_of_libc() {
     same! {
         abi::EPERM => libc::EPERM, abi::ENOENT => libc::ENOENT, abi::EINTR => libc::EINTR,
         abi::EACCES => libc::EACCES, abi::ENOTDIR => libc::ENOTDIR, abi::EINVAL => libc::EINVAL,
-        abi::ESTALE => libc::ESTALE,
+        abi::ESTALE => libc::ESTALE, abi::EEXIST => libc::EEXIST, abi::EROFS => libc::EROFS,
         abi::O_RDONLY => libc::O_RDONLY, abi::O_WRONLY => libc::O_WRONLY, abi::O_CREAT => libc::O_CREAT,
         abi::O_EXCL => libc::O_EXCL, abi::O_TRUNC => libc::O_TRUNC, abi::O_CLOEXEC => libc::O_CLOEXEC,
         abi::O_PATH => libc::O_PATH, abi::O_DIRECTORY => libc::O_DIRECTORY, abi::O_NOFOLLOW => libc::O_NOFOLLOW,
