@@ -45,6 +45,8 @@ const PIDS: u32 = 1 << 22;
 pub(super) fn gather(container: &Container, cgroups: &[cgroup::GroupPlan]) -> Result<Facts> {
     let new_mounts = container.namespaces.new.contains(Namespaces::MOUNT);
     let mut facts = Facts { caller: caller(container), ..Facts::default() };
+    // Needed for relative paths only, which fail later where there is no current directory.
+    facts.current_dir = std::env::current_dir().unwrap_or_default();
     facts.cgroups = cgroups.iter().map(|group| group.directory.clone()).collect();
     facts.sources = sources(container)?;
     if !new_mounts {

@@ -3,6 +3,7 @@
 
 use super::abi::{self, PollFd};
 use super::channel;
+use super::processes::Processes;
 use super::state::{Places, Plan};
 use super::sys::{self, Fd};
 use super::workload::Shared;
@@ -16,8 +17,7 @@ struct Init {
     started: u64,
     deadline: Option<u64>,
     ending: Ending,
-    /// The host's /proc, for finding processes where init is not PID 1.
-    proc: Option<Fd>,
+    processes: Processes,
 }
 
 /// Takes over when the fork has returned: the child has become the workload, or has failed.
@@ -48,10 +48,7 @@ impl Init {
         // must end when the workload ends it.
         let host = sys::keep_as(plan.fds.get(HOST_PIDFD)?, 0)?;
         let children = sys::keep_as(sys::signalfd_for_children()?, 1)?;
-        let proc = match places.host_proc {
-            Some(proc) if sys::getpid() != 1 => Some(sys::keep_as(proc, 2)?),
-            _ => None,
-        };
+        let processes = Processes::new(places.host_proc, 2)?;
         sys::close_range(CONTROL_FD as u32 + 1, u32::MAX)?;
         // Of its capabilities init still needs only the one to end processes of other users, and its
         // memory is nobody's business.
@@ -60,7 +57,7 @@ impl Init {
         let started = shared.started(plan);
         let limit = plan.header.wall_limit;
         let deadline = (limit != 0).then(|| started.saturating_add(limit));
-        Ok(Init { workload, host: Some(host), children, started, deadline, ending: Ending::Own, proc })
+        Ok(Init { workload, host: Some(host), children, started, deadline, ending: Ending::Own, processes })
     }
 
     fn run(&mut self) -> ! {
@@ -71,7 +68,7 @@ impl Init {
             }
         };
         let wall = sys::now().saturating_sub(self.started);
-        self.end_all_others();
+        self.processes.end_all();
         channel::send(&Record::Ended(self.end(status, wall)));
         sys::exit(0)
     }
@@ -120,38 +117,7 @@ impl Init {
         if why == Ending::Killed {
             self.host = None;
         }
-        self.kill_all();
-    }
-
-    /// As PID 1 a signal to -1 reaches every process of the container and none other. Elsewhere -1 would
-    /// be the whole machine: there the children are killed, and theirs when they become init's.
-    fn kill_all(&self) {
-        if sys::getpid() == 1 {
-            let _ = sys::kill(-1, abi::SIGKILL);
-        } else {
-            let _ = sys::kill(self.workload, abi::SIGKILL);
-            self.kill_children();
-        }
-    }
-
-    /// Kills all children, which are orphans of the workload. None can have been reaped meanwhile, so no
-    /// number can mean another process.
-    fn kill_children(&self) {
-        let Some(proc) = self.proc else { return };
-        let Ok(list) = sys::openat(proc, c"thread-self/children", abi::O_RDONLY, 0) else { return };
-        let mut buffer = [0u8; 4096];
-        let mut number = Number::default();
-        while let Ok(count @ 1..) = sys::read(list, &mut buffer) {
-            for &byte in buffer.iter().take(count) {
-                if byte.is_ascii_digit() {
-                    number.push(byte);
-                } else {
-                    kill_by_proc(proc, number);
-                    number = Number::default();
-                }
-            }
-        }
-        sys::close(list);
+        self.processes.kill_all();
     }
 
     /// Reaps all that have ended; the workload's status if it was among them.
@@ -167,21 +133,6 @@ impl Init {
         status
     }
 
-    /// Everything left dies with the workload.
-    fn end_all_others(&self) {
-        if sys::getpid() == 1 {
-            let _ = sys::kill(-1, abi::SIGKILL);
-            while sys::reap(true).is_ok() {}
-        } else {
-            loop {
-                self.kill_children();
-                if sys::reap(true).is_err() {
-                    break;
-                }
-            }
-        }
-    }
-
     fn end(&self, status: i32, wall: u64) -> End {
         let usage = sys::usage_of_children();
         let microseconds = |time: abi::Timeval| (time.sec as u64).wrapping_mul(1_000_000) + time.usec as u64;
@@ -194,34 +145,5 @@ impl Init {
             system: microseconds(usage.system),
             max_rss: usage.max_rss as u64,
         }
-    }
-}
-
-/// The digits of a process id, as the name of a directory in /proc.
-#[derive(Clone, Copy, Default)]
-struct Number {
-    digits: [u8; 11],
-    length: usize,
-}
-
-impl Number {
-    fn push(&mut self, digit: u8) {
-        if let Some(slot) = self.digits.get_mut(self.length) {
-            *slot = digit;
-            self.length += 1;
-        }
-    }
-}
-
-/// The numbers are those of the PID namespace that this /proc shows, which need not be init's own. A
-/// directory of /proc serves as a pidfd for signals, whatever the numbers.
-fn kill_by_proc(proc: Fd, number: Number) {
-    let Ok(name) = core::ffi::CStr::from_bytes_until_nul(&number.digits) else { return };
-    if name.is_empty() {
-        return;
-    }
-    if let Ok(process) = sys::openat(proc, name, abi::O_RDONLY | abi::O_DIRECTORY, 0) {
-        let _ = sys::kill_by_fd(process, abi::SIGKILL);
-        sys::close(process);
     }
 }

@@ -16,6 +16,7 @@ mod identity;
 mod init;
 mod mounts;
 mod paths;
+mod processes;
 mod state;
 mod steps;
 mod sys;

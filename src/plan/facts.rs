@@ -1,12 +1,14 @@
 //! What the host told before the plan is made, so that making it needs no I/O.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::config::IdMap;
 
 /// The state of the host, as far as the plan depends on it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Facts {
+    /// Where relative paths of the host start.
+    pub current_dir: PathBuf,
     pub caller: Caller,
     /// The parts of the host view.
     pub view: Vec<ViewEntry>,
@@ -20,6 +22,13 @@ pub(crate) struct Facts {
     pub sources: Vec<Option<FileFact>>,
     /// One directory to be made per cgroup hierarchy that a limit needs.
     pub cgroups: Vec<PathBuf>,
+}
+
+impl Facts {
+    /// A path of the host from the root on.
+    pub fn absolute(&self, path: &Path) -> PathBuf {
+        self.current_dir.join(path)
+    }
 }
 
 /// Who calls, and which ids it can hand out.

@@ -1,49 +1,18 @@
 //! The root file system, from the first mount to the change of root.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use super::text::{c_path, c_string, digits};
-use super::{Builder, FileFact, Resource, Step, TreeSource, ViewEntry};
+use super::text::{c_path, digits};
+use super::{Builder, FileFact, Resource, Step, TreeSource};
 use crate::config::Namespaces;
-use crate::config::mounts::{Bind, BindSource, Operation, Overlay, Proc, Root, SHM_SIZE, Tmpfs, Upper};
+use crate::config::mounts::{Bind, BindSource, Operation, Overlay, Proc, Root, Tmpfs, Upper};
 use crate::container::Container;
 use crate::error::Result;
 use crate::wire::NO_FD;
-use libc::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
+use libc::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
 
-/// Paths of /proc that tell about, or reach into, the whole machine: those that OCI runtimes hide.
-const MASKED: [&str; 11] = [
-    "/proc/acpi",
-    "/proc/asound",
-    "/proc/interrupts",
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/latency_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
-    "/proc/timer_list",
-    "/proc/timer_stats",
-    "/proc/kallsyms",
-];
-
-/// Paths of /proc whose files change the machine: those that OCI runtimes make read-only.
-const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
-
-/// Symbolic links of /dev.
-const DEV_LINKS: [(&str, &str); 5] = [
-    ("/proc/self/fd", "/dev/fd"),
-    ("/proc/self/fd/0", "/dev/stdin"),
-    ("/proc/self/fd/1", "/dev/stdout"),
-    ("/proc/self/fd/2", "/dev/stderr"),
-    ("pts/ptmx", "/dev/ptmx"),
-];
-
-/// Size of the tmpfs of the host view, beside the content of files.
-const VIEW_SIZE: u64 = 4 << 20;
-
-const PLAIN: u64 = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+/// Attributes of file systems of our own.
+pub(super) const PLAIN: u64 = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
 
 /// The places that steps will mount on in a root file system from the host, and whether the place is a
 /// directory.
@@ -98,7 +67,7 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn has_host_view(&self) -> bool {
+    pub(super) fn has_host_view(&self) -> bool {
         matches!(self.container.files.root, Root::HostView)
     }
 
@@ -140,7 +109,7 @@ impl Builder<'_> {
         self.overlay(&overlay, Path::new("/"))
     }
 
-    fn skeleton(&mut self, targets: &[(PathBuf, bool)]) -> Result<()> {
+    pub(super) fn skeleton(&mut self, targets: &[(PathBuf, bool)]) -> Result<()> {
         for (path, directory) in targets {
             let path = c_path("skeleton", path)?;
             self.push(Step::Skeleton { path, directory: u32::from(*directory) });
@@ -149,103 +118,8 @@ impl Builder<'_> {
     }
 
     /// Whether the caller replaced a default with an operation of its own.
-    fn replaced(&self, path: &str) -> bool {
+    pub(super) fn replaced(&self, path: &str) -> bool {
         self.container.files.operations.iter().any(|operation| operation.target() == Path::new(path))
-    }
-
-    fn host_view(&mut self) -> Result<()> {
-        let content = |operation: &Operation| match operation {
-            Operation::File { content, .. } => content.len() as u64,
-            _ => 0,
-        };
-        let size = VIEW_SIZE + self.container.files.operations.iter().map(content).sum::<u64>() * 2;
-        let root = Tmpfs::new("/").size(size).mode(0o755);
-        self.tmpfs_step(&root, PLAIN)?;
-        for entry in &self.facts.view {
-            match entry {
-                ViewEntry::Link { path, target } => self.symlink(target, path)?,
-                ViewEntry::File(fact) => {
-                    self.path_bind(fact, &fact.path, attributes(false, false))?;
-                }
-            }
-        }
-        self.made_up_files()?;
-        self.push(Step::Directory { path: c"/run".into(), mode: 0o755 });
-        self.symlink(Path::new("/tmp"), Path::new("/var/tmp"))
-    }
-
-    /// Programs look up names; the host's accounts and addresses are not the workload's business.
-    fn made_up_files(&mut self) -> Result<()> {
-        let (uid, gid) = self.workload_ids();
-        let host = self.container.host_name().to_string_lossy().into_owned();
-        let (mut passwd, mut group) =
-            (String::from("root:x:0:0:root:/root:/bin/sh\n"), String::from("root:x:0:\n"));
-        if uid != 0 && uid != 65_534 {
-            passwd += &format!("user:x:{uid}:{gid}:user:/tmp:/bin/sh\n");
-        }
-        if gid != 0 && gid != 65_534 {
-            group += &format!("user:x:{gid}:\n");
-        }
-        passwd += "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n";
-        group += "nogroup:x:65534:\n";
-        let hosts = format!("127.0.0.1 localhost {host}\n::1 localhost\n");
-        let mut files = vec![("/etc/passwd", passwd), ("/etc/group", group), ("/etc/hosts", hosts)];
-        let has_resolver =
-            |entry: &ViewEntry| matches!(entry, ViewEntry::File(fact) if fact.path.ends_with("resolv.conf"));
-        if !self.facts.view.iter().any(has_resolver) {
-            files.push(("/etc/resolv.conf", "# The container has no network but loopback.\n".into()));
-        }
-        for (path, content) in files {
-            if !self.replaced(path) {
-                self.file_step(Path::new(path), 0o644, content.as_bytes(), false)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn proc(&mut self) -> Result<()> {
-        let outer = match self.container.files.proc {
-            Proc::None => return Ok(()),
-            _ if self.replaced("/proc") => return Ok(()),
-            // Who shares the processes may see them; a new /proc of the host's may not be mounted.
-            Proc::New => u32::from(!self.container.namespaces.new.contains(Namespaces::PID)),
-            Proc::NewOrOuter => 1,
-        };
-        self.push(Step::Proc { target: c"/proc".into(), outer });
-        for path in READ_ONLY {
-            self.push(Step::ReadOnly { path: digits(path) });
-        }
-        for path in MASKED {
-            self.push(Step::Mask { path: digits(path) });
-        }
-        Ok(())
-    }
-
-    fn dev(&mut self) -> Result<()> {
-        if !self.container.files.dev || self.replaced("/dev") {
-            return Ok(());
-        }
-        // In the host view /dev is a directory of its tmpfs, and sealed with it.
-        if !self.has_host_view() {
-            self.tmpfs_step(&Tmpfs::new("/dev").size(64 << 10).inodes(64).mode(0o755), PLAIN)?;
-        }
-        for device in &self.facts.devices {
-            self.path_bind(device, &device.path, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)?;
-        }
-        for (target, path) in DEV_LINKS {
-            self.symlink(Path::new(target), Path::new(path))?;
-        }
-        self.push(Step::Devpts { target: c"/dev/pts".into() });
-        if !self.replaced("/dev/shm") {
-            self.tmpfs_step(&Tmpfs::new("/dev/shm").size(SHM_SIZE), PLAIN | MOUNT_ATTR_NOEXEC)?;
-        }
-        if self.container.namespaces.new.contains(Namespaces::IPC) {
-            self.push(Step::Mqueue { target: c"/dev/mqueue".into() });
-        }
-        if !self.has_host_view() {
-            self.push(Step::SealMount { path: c"/dev".into() });
-        }
-        Ok(())
     }
 
     fn tmp(&mut self) -> Result<()> {
@@ -284,7 +158,7 @@ impl Builder<'_> {
 
     /// A root host makes a detached mount, because what root may read the user namespace may not; an
     /// ordinary user opens the path again inside, and compares.
-    fn bind_step(
+    pub(super) fn bind_step(
         &mut self,
         step: &'static str,
         fact: &FileFact,
@@ -305,18 +179,18 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn passes_trees(&self) -> bool {
+    pub(super) fn passes_trees(&self) -> bool {
         self.facts.caller.privileged && self.plan.id_maps.is_some()
     }
 
-    fn path_bind(&mut self, fact: &FileFact, target: &Path, attributes: u64) -> Result<()> {
+    pub(super) fn path_bind(&mut self, fact: &FileFact, target: &Path, attributes: u64) -> Result<()> {
         let (source, target) = (c_path("bind", &fact.path)?, c_path("bind", target)?);
         let (device, inode) = (fact.device, fact.inode);
         self.push(Step::Bind { source, fd: NO_FD, device, inode, target, attributes });
         Ok(())
     }
 
-    fn tmpfs_step(&mut self, tmpfs: &Tmpfs, attributes: u64) -> Result<()> {
+    pub(super) fn tmpfs_step(&mut self, tmpfs: &Tmpfs, attributes: u64) -> Result<()> {
         let target = c_path("tmpfs", &tmpfs.target)?;
         let mode = digits(format_args!("{:o}", tmpfs.mode));
         let (size, inodes) = (digits(tmpfs.size), digits(tmpfs.inodes));
@@ -324,88 +198,21 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn symlink(&mut self, target: &Path, path: &Path) -> Result<()> {
+    pub(super) fn symlink(&mut self, target: &Path, path: &Path) -> Result<()> {
         let (target, path) = (c_path("symlink", target)?, c_path("symlink", path)?);
         self.push(Step::Symlink { target, path });
         Ok(())
     }
 
-    fn file_step(&mut self, path: &Path, mode: u32, content: &[u8], bound: bool) -> Result<()> {
+    pub(super) fn file_step(&mut self, path: &Path, mode: u32, content: &[u8], bound: bool) -> Result<()> {
         let path = c_path("file", path)?;
         self.push(Step::File { path, mode, bound: u32::from(bound), content: content.to_vec() });
         Ok(())
     }
-
-    fn overlay(&mut self, overlay: &Overlay, target: &Path) -> Result<()> {
-        let number = self.plan.steps.len();
-        let mut layers = Vec::new();
-        for (index, lower) in overlay.lower.iter().enumerate() {
-            layers.push(self.overlay_layer(lower, &format!("layer{number}.{index}"))?);
-        }
-        if target == Path::new("/") && matches!(overlay.upper, Upper::None) {
-            layers.push("skeleton".into());
-        }
-        let mut options = OsString::from("lowerdir=").into_vec();
-        options.extend(layers.join(&b':'));
-        let (memory, size, inodes) = match &overlay.upper {
-            Upper::None => (String::new(), 0, 0),
-            Upper::Memory { size, inodes } => {
-                let memory = format!("memory{number}");
-                options.extend(format!(",upperdir={memory}/upper,workdir={memory}/work").bytes());
-                (memory, *size, *inodes)
-            }
-            Upper::Directory { upper, work } => {
-                options.extend(b",upperdir=");
-                options.extend(escape(&std::path::absolute(upper).unwrap_or_else(|_| upper.clone())));
-                options.extend(b",workdir=");
-                options.extend(escape(&std::path::absolute(work).unwrap_or_else(|_| work.clone())));
-                (String::new(), 0, 0)
-            }
-        };
-        if self.plan.id_maps.is_some() {
-            options.extend(b",userxattr");
-        }
-        let writable = !matches!(overlay.upper, Upper::None);
-        let step = Step::Overlay {
-            target: c_path("overlay", target)?,
-            options: c_string("overlay", OsString::from_vec(options))?,
-            memory: c_string("overlay", memory)?,
-            size: digits(size),
-            inodes: digits(inodes),
-            place: c_string("overlay", format!("overlay{number}"))?,
-            attributes: attributes(writable, false),
-        };
-        self.push(step);
-        Ok(())
-    }
-
-    /// The name of a lower directory in the overlay's options.
-    fn overlay_layer(&mut self, lower: &Path, name: &str) -> Result<Vec<u8>> {
-        let path = std::path::absolute(lower).unwrap_or_else(|_| lower.to_owned());
-        if !self.passes_trees() {
-            return Ok(escape(&path));
-        }
-        let fd = self.resource(Resource::Tree(TreeSource::Path(path.clone())));
-        let source = c_path("overlay", &path)?;
-        self.push(Step::OverlayLayer { name: c_string("overlay", name)?, source, fd });
-        Ok(name.into())
-    }
-}
-
-/// In overlay options a colon separates directories and a comma options.
-fn escape(path: &Path) -> Vec<u8> {
-    let mut escaped = Vec::new();
-    for &byte in path.as_os_str().as_bytes() {
-        if matches!(byte, b':' | b',' | b'\\') {
-            escaped.push(b'\\');
-        }
-        escaped.push(byte);
-    }
-    escaped
 }
 
 /// Set-user-ID files never count.
-fn attributes(writable: bool, devices: bool) -> u64 {
+pub(super) fn attributes(writable: bool, devices: bool) -> u64 {
     let mut attributes = MOUNT_ATTR_NOSUID;
     if !writable {
         attributes |= MOUNT_ATTR_RDONLY;

@@ -1,11 +1,14 @@
 //! From the description of a container to an ordered list of steps. Pure: the same container and facts
 //! give the same plan.
 
+mod devices;
 mod explain;
 mod facts;
 mod files;
+mod host_view;
 mod identity;
 mod namespaces;
+mod overlay;
 mod text;
 mod validate;
 mod workload;

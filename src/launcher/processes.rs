@@ -1,0 +1,100 @@
+//! Ending every process of the container.
+
+use core::ffi::CStr;
+
+use super::abi;
+use super::sys::{self, Fd, Result};
+
+/// How the container's processes are found: all but init itself.
+pub enum Processes {
+    /// Init is PID 1 of a PID namespace: a signal to -1 reaches every process of it and none other.
+    Namespace,
+    /// Init is an ordinary process, which gets all orphans of its descendants. A signal to -1 would reach
+    /// the whole machine: there the children are killed, and theirs when they have become init's.
+    Children {
+        /// The host's /proc, where they are listed.
+        proc: Option<Fd>,
+    },
+}
+
+impl Processes {
+    /// `number` is the descriptor that a /proc to be kept moves to.
+    pub fn new(host_proc: Option<Fd>, number: i32) -> Result<Self> {
+        if sys::getpid() == 1 {
+            return Ok(Processes::Namespace);
+        }
+        let proc = match host_proc {
+            Some(proc) => Some(sys::keep_as(proc, number)?),
+            None => None,
+        };
+        Ok(Processes::Children { proc })
+    }
+
+    /// Sends SIGKILL to all that can be found now.
+    pub fn kill_all(&self) {
+        match self {
+            Processes::Namespace => {
+                let _ = sys::kill(-1, abi::SIGKILL);
+            }
+            Processes::Children { proc: Some(proc) } => kill_children(*proc),
+            Processes::Children { proc: None } => {}
+        }
+    }
+
+    /// Kills and reaps until nothing is left.
+    pub fn end_all(&self) {
+        loop {
+            self.kill_all();
+            if sys::reap(true).is_err() {
+                break;
+            }
+        }
+    }
+}
+
+/// Kills all children. None can have been reaped meanwhile, so no number can mean another process.
+fn kill_children(proc: Fd) {
+    let Ok(list) = sys::openat(proc, c"thread-self/children", abi::O_RDONLY, 0) else { return };
+    let mut buffer = [0u8; 4096];
+    let mut number = Number::default();
+    while let Ok(count @ 1..) = sys::read(list, &mut buffer) {
+        for &byte in buffer.iter().take(count) {
+            if byte.is_ascii_digit() {
+                number.push(byte);
+            } else {
+                kill_child(proc, number);
+                number = Number::default();
+            }
+        }
+    }
+    sys::close(list);
+}
+
+/// The digits of a process id, as the name of a directory in /proc.
+#[derive(Clone, Copy, Default)]
+struct Number {
+    digits: [u8; 11],
+    length: usize,
+}
+
+impl Number {
+    fn push(&mut self, digit: u8) {
+        if let Some(slot) = self.digits.get_mut(self.length) {
+            *slot = digit;
+            self.length += 1;
+        }
+    }
+}
+
+/// The numbers are those of the PID namespace that this /proc shows, which need not be init's own. A
+/// directory of /proc serves as a pidfd for signals, whatever the numbers.
+fn kill_child(proc: Fd, number: Number) {
+    let Ok(name) = CStr::from_bytes_until_nul(&number.digits) else { return };
+    if name.is_empty() {
+        return;
+    }
+    if let Ok(process) = sys::openat(proc, name, abi::O_RDONLY | abi::O_DIRECTORY, 0) {
+        let _ = sys::kill_by_fd(process, abi::SIGKILL);
+        sys::close(process);
+    }
+}
