@@ -67,7 +67,7 @@ fn main() -> ExitCode {
 }
 
 fn measure_all(quick: bool) -> Result<(), Box<dyn Error>> {
-    let time = Duration::from_secs(if quick { 2 } else { 12 });
+    let time = Duration::from_secs(if quick { 1 } else { 12 });
     let directory = tempfile::tempdir()?;
     let program = compile_workload(directory.path())?;
     cold(&program, directory.path(), time)?;

@@ -31,7 +31,7 @@ use crate::host::{self, Child, Output};
 /// - new [namespaces](Namespaces) of every kind; of the network only loopback;
 /// - a read-only root file system: the host's `/usr` and its links, of `/etc` what programs need to run;
 /// - a private `/tmp` of 256 MiB, a `/proc` of its own with the paths that OCI runtimes mask masked, a
-///   minimal `/dev`;
+///   minimal `/dev`, no `/sys`;
 /// - user and group id 1000 inside, no capabilities, `no_new_privs`, no core dumps;
 /// - no descriptor but standard input, output and error;
 /// - an environment of `PATH`, `HOME=/tmp` and `LANG=C.UTF-8`;
@@ -313,7 +313,8 @@ impl Container {
 
 /// # Identity
 impl Container {
-    /// User and group id inside. The default is 1000 and 1000.
+    /// User and group id inside. The default is 1000 and 1000; without a user namespace of its own it is
+    /// 65534 (`nobody`) for root, and the caller's for others.
     pub fn user(mut self, uid: u32, gid: u32) -> Self {
         self.identity.user = Some((uid, gid));
         self

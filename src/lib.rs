@@ -31,16 +31,18 @@
 //! ```text
 //! host program ── clone(2), execveat(2) of a sealed memfd
 //!  │  control socket: the plan and descriptors in, records out
-//!  └─ launcher, later init   PID 1 of the new PID namespace: sets up, reaps, keeps the wall-time limit, reports
+//!  └─ launcher, later init   PID 1 of the new PID namespace: sets up, reaps, reports
 //!      └─ workload           PID 2: execve(2) of your program
 //! ```
 //!
 //! A call of [`spawn`](Container::spawn) checks the description, looks at the host, and makes the plan.
 //! All of that happens before any process exists. Then the thread clones a child in the manner of
-//! vfork(2). The child makes a fixed list of system calls on memory that it shares with the host program, and
-//! becomes the launcher, a static `no_std` program that has no allocator and does not link if it can panic.
-//! So no code and no lock of the host program runs in the new process, which makes `spawn` safe in
-//! programs with threads; nothing of its memory is there, and the cost does not grow with its size.
+//! vfork(2). The child makes a fixed list of system calls on memory that it shares with the host program,
+//! and becomes the launcher: a static `no_std` program that has no allocator and does not link if it can
+//! panic. So no code and no lock of the host program runs in the new process, which makes `spawn` safe in
+//! programs with threads; nothing of its memory is there, and the cost does not grow with its size. The
+//! calling thread sleeps until the program runs, a few milliseconds: async programs call it where they may
+//! block.
 //!
 //! The launcher receives the plan, sets the container up, forks the workload, and stays as init. Init
 //! sends the report when the workload and all it started have ended. It ends everything when the host
@@ -144,10 +146,10 @@
 //!
 //! Memory, number of processes and CPU bandwidth are limited by a cgroup (v1 or v2) below the host
 //! program's own, which the caller must be able to write. On v2 a group that has processes passes no
-//! controller on, so there these limits work only from the root group yet. Wall time is limited by init. There is no limit
-//! of CPU time over all processes yet, and none of output; [`rlimit`](Container::rlimit) sets what the
-//! kernel has per process. A limit that cannot be enforced is an error
-//! ([`ErrorKind::LimitUnavailable`]).
+//! controller on, so there these limits work only from the root group yet. Wall time is limited by init.
+//! There is no limit of CPU time over all processes yet, and none of output;
+//! [`rlimit`](Container::rlimit) sets what the kernel has per process. A limit that cannot be enforced is
+//! an error ([`ErrorKind::LimitUnavailable`]).
 //!
 //! CPU time counts processes that were waited for. Without a memory limit, peak memory is that of the
 //! largest single process; [`Report::memory_source`] says which figure it is.

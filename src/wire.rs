@@ -228,6 +228,7 @@ pub trait Sink {
 }
 
 /// A cursor over encoded steps.
+#[derive(Clone, Copy)]
 pub struct Reader<'a> {
     rest: &'a [u8],
 }
@@ -453,14 +454,15 @@ steps! {
         /// Whether the /proc of the caller serves where the kernel forbids a new one.
         outer: u32,
     }
-    /// Hide a path behind /dev/null or an empty directory. What does not exist needs no hiding.
+    /// Hide a path of the new /proc behind /dev/null or an empty directory. What does not exist needs no
+    /// hiding.
     17 Mask "mask" {
-        /// The path inside.
+        /// The path from /proc on.
         path: S,
     }
-    /// Make a path read-only, with all below it. What does not exist needs no protection.
+    /// Make a path of the new /proc read-only, with all below it. What does not exist needs no protection.
     18 ReadOnly "read-only" {
-        /// The path inside.
+        /// The path from /proc on.
         path: S,
     }
     /// Mount a private set of pseudo-terminals.

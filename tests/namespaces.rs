@@ -5,9 +5,10 @@ mod common;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixListener};
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::time::Duration;
 
 use cofferdam::{Child, Container, ErrorKind, Feature, Host, Namespaces, Proc, Stdio};
 use common::{
@@ -111,17 +112,16 @@ fn a_shared_pid_namespace_shows_the_host() {
     assert!(succeeds(&sh(&host).share(Namespaces::PID).proc(Proc::NewOrOuter)));
 }
 
-/// Runs a container whose workload leaves a daemon behind, which holds the other end of a pipe.
+/// Runs a container whose workload leaves a daemon behind, which holds the other end of a socket.
 fn daemon_outlives(container: Container) -> bool {
-    let (mut reader, writer) = std::io::pipe().unwrap();
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
     let leave_daemon = "(setsid sleep 1000 >/dev/null 2>&1 &) && exec sleep 0";
-    let container = container.command("/bin/sh").args(["-c", leave_daemon]).fd(3, OwnedFd::from(writer));
+    let container = container.command("/bin/sh").args(["-c", leave_daemon]).fd(3, OwnedFd::from(theirs));
     assert!(container.status().expect("a run").success());
     drop(container);
-    let flags = nix::fcntl::OFlag::O_NONBLOCK;
-    nix::fcntl::fcntl(reader.as_fd(), nix::fcntl::FcntlArg::F_SETFL(flags)).unwrap();
-    // End of file, if all writers are gone; EAGAIN otherwise.
-    reader.read(&mut [0]).is_err()
+    // End of file, if the daemon is gone. Until they execute, processes that other tests start hold copies.
+    ours.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    ours.read(&mut [0]).is_err()
 }
 
 #[test]
@@ -285,8 +285,11 @@ fn the_host_name_is_the_containers_own() {
 
 #[test]
 fn the_own_control_group_is_the_root() {
+    if !needs_root("a limit, so that the container has a control group of its own") {
+        return;
+    }
     if !Host::probe().allows(Feature::PidsLimit) {
-        return skip("no pids controller to be used");
+        return skip("the pids controller cannot be used here");
     }
     let groups = "cut -d: -f3 /proc/self/cgroup | sort -u";
     let limited = sh(groups).pids_limit(10);

@@ -1,12 +1,11 @@
 //! The bare program: what a container costs when nothing but the container is made.
 //!
 //! It has no plan to receive, no report to send, no paths to distrust and no errors to describe. The
-//! bench writes the steps that [`explain`] lists as straight-line calls (`PLAN`, included below), each
-//! with the cheapest system calls that do it: mount(2) on paths relative to the new root where the
-//! library resolves every place inside it, mknod(2) where it opens and closes. The processes are as
-//! many as the library's: this one, and the one that becomes the workload.
-//!
-//! [`explain`]: ../../src/container.rs
+//! bench writes the steps that `Container::explain` lists as straight-line calls (`PLAN`, included
+//! below), each with the cheapest system calls that do it: mount(2) on paths relative to the new root
+//! where the library resolves every place inside it, mknod(2) where it opens and closes. The processes
+//! are as many as the library's: this one, and the one that becomes the workload. It ends with the
+//! workload's exit status, or, where step N of `explain` failed, with N + 1.
 #![no_std]
 #![no_main]
 

@@ -37,7 +37,9 @@ impl Samples {
 pub fn interleave(contestants: &mut [Contestant<'_>], time: Duration) -> Samples {
     let count = contestants.len();
     for contestant in contestants.iter_mut() {
-        (0..WARM_UP).for_each(|_| drop(contestant()));
+        for _ in 0..WARM_UP {
+            contestant();
+        }
     }
     let mut times = vec![Vec::new(); count];
     let start = Instant::now();

@@ -13,7 +13,7 @@ pub fn bubblewrap(explained: &str, program: &str) -> Result<Command, String> {
     command.args(["--unshare-all", "--uid", "1000", "--gid", "1000", "--hostname", "bench"]);
     command.args(["--cap-drop", "ALL", "--new-session", "--die-with-parent", "--clearenv"]);
     for step in steps::read(explained) {
-        command.args(view(&step).unwrap_or_default());
+        command.args(view(&step).into_iter().flatten());
     }
     command.args(["--proc", "/proc", "--dev", "/dev", "--mqueue", "/dev/mqueue", "--tmpfs", "/tmp"]);
     command.args(["--", program]);

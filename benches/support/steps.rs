@@ -15,8 +15,7 @@ pub struct Step {
 impl Step {
     /// The text before `separator`, and the text after it up to the parenthesis that some end with.
     pub fn halves(&self, separator: &str) -> (&str, &str) {
-        let (first, second) = self.bare_detail().split_once(separator).unwrap_or((&self.detail, ""));
-        (first, second)
+        self.bare_detail().split_once(separator).unwrap_or((&self.detail, ""))
     }
 
     /// The detail without what stands in parentheses at its end.

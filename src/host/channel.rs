@@ -39,12 +39,14 @@ impl Channel {
     /// Sends the plan. A launcher that ends meanwhile is noticed when its answer is read.
     pub fn send_plan(&self, header: &Header, fds: &[RawFd], body: &[u8]) -> io::Result<()> {
         let header = header.encode();
-        let iov = [IoSlice::new(&header)];
+        let iov = [IoSlice::new(&header), IoSlice::new(body)];
         let rights = [ControlMessage::ScmRights(fds)];
-        retry(|| sendmsg::<()>(self.socket.as_raw_fd(), &iov, &rights, MsgFlags::MSG_NOSIGNAL, None))?;
-        let mut rest = body;
+        let socket = self.socket.as_raw_fd();
+        let sent = retry(|| sendmsg::<()>(socket, &iov, &rights, MsgFlags::MSG_NOSIGNAL, None))?;
+        // A large plan does not go at once. The header does: it is smaller than any socket buffer.
+        let mut rest = &body[sent.saturating_sub(header.len())..];
         while !rest.is_empty() {
-            let sent = retry(|| send(self.socket.as_raw_fd(), rest, MsgFlags::MSG_NOSIGNAL))?;
+            let sent = retry(|| send(socket, rest, MsgFlags::MSG_NOSIGNAL))?;
             rest = &rest[sent..];
         }
         Ok(())

@@ -14,7 +14,9 @@ pub(super) fn clone_failed(plan: &Plan, error: &io::Error) -> Error {
     let subject = format!("cannot create init in new namespaces ({})", names.join(" "));
     let failed = Error::io("clone", subject, error);
     match error.raw_os_error() {
-        Some(libc::EPERM) => failed.with_kind(ErrorKind::NamespacesForbidden).with_remedy(why_forbidden()),
+        Some(libc::EPERM) => {
+            failed.with_kind(ErrorKind::NamespacesForbidden).with_remedy(why_forbidden(plan.clone_flags))
+        }
         Some(libc::ENOSPC | libc::EUSERS) => failed.with_remedy(which_limit(plan.clone_flags)),
         Some(libc::EAGAIN) => failed.with_remedy(
             "the limit of processes is reached (RLIMIT_NPROC, pids.max of the own cgroup, or \
@@ -35,7 +37,10 @@ fn sysctl(name: &str) -> Option<String> {
 }
 
 /// The known reasons for which the kernel refuses new user namespaces.
-pub(super) fn why_forbidden() -> String {
+fn why_forbidden(kinds: u32) -> String {
+    if kinds & Namespaces::USER.bits() == 0 && !super::facts::privileged() {
+        return "without a new user namespace this needs root: do not share the user namespace".into();
+    }
     if sysctl("kernel/unprivileged_userns_clone").as_deref() == Some("0") {
         return "user namespaces are for root only here: set the sysctl \
                 kernel.unprivileged_userns_clone to 1, or run as root"
@@ -157,6 +162,7 @@ fn kind(error: Error, step: &Step, errno: i32) -> Error {
             error.with_kind(ErrorKind::NamespacesForbidden)
         }
         (Step::Unshare { .. }, libc::EINVAL) => error.with_kind(ErrorKind::Unsupported),
+        (Step::Execute { .. }, libc::ENOEXEC) => error.with_kind(ErrorKind::PermissionDenied),
         _ => error,
     }
 }
@@ -173,7 +179,7 @@ fn remedy(step: &Step, errno: i32, part: u32) -> Option<String> {
         (Step::Execute { .. }, libc::ENOEXEC, _) => fixed("not a program: a script needs a line `#!` first"),
         (Step::Unshare { kinds }, libc::EINVAL, _) => Some(missing_kinds(*kinds)),
         (Step::Unshare { kinds }, libc::ENOSPC | libc::EUSERS, _) => Some(which_limit(*kinds)),
-        (Step::Unshare { .. }, libc::EPERM, _) => Some(why_forbidden()),
+        (Step::Unshare { kinds }, libc::EPERM, _) => Some(why_forbidden(*kinds)),
         (Step::JoinNamespace { .. }, libc::EPERM, _) => {
             fixed("join the user namespace that owns the others along with them, or run as root")
         }
@@ -202,6 +208,7 @@ fn remedy(step: &Step, errno: i32, part: u32) -> Option<String> {
             "the place does not exist and cannot be made there: create it in the root file system, or make \
              the root writable",
         ),
+        (_, libc::ELOOP, item::TARGET) => fixed("a symbolic link in the root file system leads to its top"),
         (_, libc::EACCES, item::SOURCE) => {
             fixed("every directory on its way must be open to the workload's user id on the host")
         }

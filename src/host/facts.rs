@@ -38,6 +38,8 @@ const DEVICES: [&str; 6] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random"
 /// First of the ids for single runs, to which the process id of init is added: above the ranges that
 /// systemd hands out, below its "foreign" ones.
 const PER_RUN_IDS: u32 = 0x7000_0000;
+/// `PROC_USER_INIT_INO`: the inode number of the first user namespace.
+const FIRST_USER_NAMESPACE: u64 = 0xEFFF_FFFD;
 /// `PID_MAX_LIMIT` of 64-bit kernels.
 const PIDS: u32 = 1 << 22;
 
@@ -73,16 +75,24 @@ fn caller(container: &Container) -> Caller {
     let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
     let mut caller = Caller { uid, gid, privileged: privileged(), ..Caller::default() };
     if caller.privileged {
-        let needed = IdMap { inside: PER_RUN_IDS, outside: 0, count: PIDS };
-        let mapped = |file| mapped_here(file).iter().any(|map| covers(map, &needed));
-        let both = mapped("/proc/self/uid_map") && mapped("/proc/self/gid_map");
-        caller.per_run_ids = both.then_some(PER_RUN_IDS);
+        caller.per_run_ids = per_run_ids_exist().then_some(PER_RUN_IDS);
     }
     if container.identity.mapping == IdMapping::Subordinate {
         caller.subordinate_uids = subordinate("/etc/subuid", uid);
         caller.subordinate_gids = subordinate("/etc/subgid", uid);
     }
     caller
+}
+
+/// Whether the ids for single runs exist in the caller's user namespace: in the first one all do.
+fn per_run_ids_exist() -> bool {
+    let own = fs::metadata("/proc/self/ns/user").map(|metadata| metadata.ino());
+    if own.is_ok_and(|inode| inode == FIRST_USER_NAMESPACE) {
+        return true;
+    }
+    let needed = IdMap { inside: PER_RUN_IDS, outside: 0, count: PIDS };
+    let mapped = |file| mapped_here(file).iter().any(|map| covers(map, &needed));
+    mapped("/proc/self/uid_map") && mapped("/proc/self/gid_map")
 }
 
 /// Root in the sense that counts here: able to map any id and to copy mounts.

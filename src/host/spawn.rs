@@ -176,8 +176,9 @@ fn clone_init(plan: &Plan) -> Result<Starting> {
     let failed = |error: &io::Error| Error::io("host", "a socket pair", error);
     let (channel, theirs) = channel::pair().map_err(|error| failed(&error))?;
     let launcher = launcher()?;
-    let launched = sys::clone_launcher(plan.clone_flags, launcher.as_fd(), theirs.as_fd())
-        .map_err(|error| diagnose::clone_failed(plan, &error))?;
+    let launched =
+        sys::clone_launcher(plan.clone_flags, plan.init_capabilities, launcher.as_fd(), theirs.as_fd())
+            .map_err(|error| diagnose::clone_failed(plan, &error))?;
     let starting = Starting { channel, pid: launched.pid, pidfd: launched.pidfd };
     match launched.exec_error {
         None => Ok(starting),

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use nix::fcntl::OFlag;
+use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::pipe2;
 
 use crate::config::stdio::{Stdio, StdioKind};
@@ -41,6 +42,8 @@ impl Stream {
             StdioKind::Fd(fd) => Ok(stream(Theirs::Shared(fd.clone()))),
             StdioKind::Piped => {
                 let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
+                // A workload of root has another user id, and may still open /dev/stdout by name.
+                fchmod(&read, Mode::from_bits_truncate(0o666))?;
                 let (theirs, ours) = if number == 0 { (read, write) } else { (write, read) };
                 Ok(Stream { theirs: Theirs::Owned(theirs), ours: Some(ours) })
             }

@@ -18,8 +18,8 @@ use crate::wire::CONTROL_FD;
 struct ChildPlan {
     launcher: RawFd,
     control: RawFd,
-    /// Keep the capabilities of the new user namespace through `execveat`, whose ids are not yet mapped.
-    keep_capabilities: bool,
+    /// Capabilities of the new user namespace, whose ids are not yet mapped, to keep through `execveat`.
+    keep: u64,
     argv: [*const libc::c_char; 2],
     envp: [*const libc::c_char; 1],
     /// Where the child, which shares memory with its parent until exec, leaves the reason of a failure.
@@ -42,20 +42,20 @@ struct Stack(MaybeUninit<[u8; STACK]>);
 
 /// Creates a child in new namespaces and makes it the launcher. Like vfork(2), the child runs on the
 /// parent's memory, so the cost does not grow with it, and this thread sleeps until the child has called
-/// exec. Other threads go on.
+/// exec. Other threads go on. `keep` names the capabilities of a new user namespace that the launcher has.
 pub(crate) fn clone_launcher(
     namespaces: u32,
+    keep: u64,
     launcher: BorrowedFd<'_>,
     control: BorrowedFd<'_>,
 ) -> io::Result<Launched> {
     let mut stack = Stack(MaybeUninit::uninit());
     let mut pidfd: c_int = -1;
-    let keep_capabilities = namespaces & libc::CLONE_NEWUSER as u32 != 0;
     let signals = BlockedSignals::new()?;
     let mut plan = ChildPlan {
         launcher: launcher.as_raw_fd(),
         control: control.as_raw_fd(),
-        keep_capabilities,
+        keep,
         argv: [c"cofferdam-init".as_ptr(), null()],
         envp: [null()],
         errno: AtomicI32::new(0),
@@ -86,8 +86,8 @@ extern "C" fn child(argument: *mut c_void) -> c_int {
     // SAFETY: `clone_launcher` passes a pointer to its `ChildPlan`, alive until this process has called
     // exec or exited; the parent's thread sleeps, so there is no other access.
     let plan = unsafe { &*argument.cast::<ChildPlan>() };
-    if plan.keep_capabilities {
-        keep_capabilities();
+    if plan.keep != 0 {
+        keep_capabilities(plan.keep);
     }
     // SAFETY: plain system calls on numbers and on pointers from the plan; argv and envp end with null.
     // A failing `_exit` cannot happen.
@@ -116,7 +116,7 @@ extern "C" fn child(argument: *mut c_void) -> c_int {
 
 /// Puts all capabilities into the inheritable and ambient sets: the process is unmapped and so not root
 /// inside, and only ambient capabilities survive its exec. A failure shows when the launcher lacks them.
-fn keep_capabilities() {
+fn keep_capabilities(keep: u64) {
     #[repr(C)]
     struct Header {
         version: u32,
@@ -124,10 +124,11 @@ fn keep_capabilities() {
     }
     const VERSION_3: u32 = 0x2008_0522;
     let header = Header { version: VERSION_3, pid: 0 };
-    let data = [u32::MAX; 6];
+    let (low, high) = (keep as u32, (keep >> 32) as u32);
+    let data = [u32::MAX, u32::MAX, low, u32::MAX, u32::MAX, high];
     // SAFETY: header and data have the layout of capset(2) version 3, two sets of three words.
     unsafe { libc::syscall(libc::SYS_capset, &raw const header, data.as_ptr()) };
-    for capability in 0..64 {
+    for capability in (0..64).filter(|bit| keep >> bit & 1 == 1) {
         // SAFETY: prctl with numbers only.
         let result =
             unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE, capability, 0, 0) };

@@ -26,6 +26,7 @@ pub mod nr {
     pub const CHDIR: usize = 80;
     pub const FCHDIR: usize = 81;
     pub const FCHMOD: usize = 91;
+    pub const FSTATFS: usize = 138;
     pub const UMASK: usize = 95;
     pub const GETRUSAGE: usize = 98;
     pub const SETSID: usize = 112;
@@ -46,12 +47,14 @@ pub mod nr {
     pub const CLOCK_GETTIME: usize = 228;
     pub const OPENAT: usize = 257;
     pub const MKDIRAT: usize = 258;
+    pub const MKNODAT: usize = 259;
     pub const UNLINKAT: usize = 263;
     pub const SYMLINKAT: usize = 266;
     pub const UNSHARE: usize = 272;
     pub const SIGNALFD4: usize = 289;
     pub const DUP3: usize = 292;
     pub const PRLIMIT64: usize = 302;
+    pub const STATX: usize = 332;
     pub const SETNS: usize = 308;
 }
 
@@ -80,6 +83,7 @@ pub mod nr {
     pub const CHDIR: usize = 49;
     pub const FCHDIR: usize = 50;
     pub const FCHMOD: usize = 52;
+    pub const FSTATFS: usize = 44;
     pub const UMASK: usize = 166;
     pub const GETRUSAGE: usize = 165;
     pub const SETSID: usize = 157;
@@ -100,12 +104,14 @@ pub mod nr {
     pub const CLOCK_GETTIME: usize = 113;
     pub const OPENAT: usize = 56;
     pub const MKDIRAT: usize = 34;
+    pub const MKNODAT: usize = 33;
     pub const UNLINKAT: usize = 35;
     pub const SYMLINKAT: usize = 36;
     pub const UNSHARE: usize = 97;
     pub const SIGNALFD4: usize = 74;
     pub const DUP3: usize = 24;
     pub const PRLIMIT64: usize = 261;
+    pub const STATX: usize = 291;
     pub const SETNS: usize = 268;
 }
 
@@ -130,6 +136,8 @@ pub const EEXIST: i32 = 17;
 pub const ENOTDIR: i32 = 20;
 pub const EINVAL: i32 = 22;
 pub const EROFS: i32 = 30;
+pub const ENOSYS: i32 = 38;
+pub const ELOOP: i32 = 40;
 pub const ESTALE: i32 = 116;
 
 pub const O_RDONLY: i32 = 0;
@@ -150,6 +158,7 @@ pub const O_NOFOLLOW: i32 = 0o100_000;
 
 pub const AT_FDCWD: i32 = -100;
 pub const AT_EMPTY_PATH: u32 = 0x1000;
+pub const STATX_MNT_ID: u32 = 0x1000;
 pub const AT_RECURSIVE: u32 = 0x8000;
 pub const RESOLVE_NO_MAGICLINKS: u64 = 0x02;
 pub const RESOLVE_IN_ROOT: u64 = 0x10;
@@ -170,6 +179,7 @@ pub const MS_REC: u64 = 0x4000;
 pub const MS_PRIVATE: u64 = 1 << 18;
 pub const MNT_DETACH: i32 = 2;
 
+pub const CLONE_VM: u64 = 0x100;
 pub const CLONE_VFORK: u64 = 0x4000;
 pub const CLONE_PIDFD: u64 = 0x1000;
 
@@ -227,6 +237,7 @@ pub const CAP_KILL: u32 = 5;
 pub const CLOCK_MONOTONIC: i32 = 1;
 pub const POLLIN: i16 = 1;
 pub const S_IFMT: u32 = 0o170_000;
+pub const S_IFREG: u32 = 0o100_000;
 pub const S_IFDIR: u32 = 0o040_000;
 
 #[repr(C)]
@@ -336,6 +347,33 @@ pub struct IfReq {
     pub name: [u8; 16],
     pub flags: i16,
     pub rest: [u8; 22],
+}
+
+/// `ST_RDONLY` of statfs(2).
+pub const ST_RDONLY: i64 = 1;
+
+/// `struct statfs`, of which the flags are read.
+#[repr(C)]
+#[derive(Default)]
+pub struct Statfs {
+    pub before: [i64; 10],
+    pub flags: i64,
+    pub after: [i64; 4],
+}
+
+/// `struct statx`, of which the mount's number is read.
+#[repr(C)]
+pub struct Statx {
+    pub mask: u32,
+    pub before: [u32; 35],
+    pub mount_id: u64,
+    pub after: [u64; 13],
+}
+
+impl Default for Statx {
+    fn default() -> Self {
+        Statx { mask: 0, before: [0; 35], mount_id: 0, after: [0; 13] }
+    }
 }
 
 /// `struct stat`, of which device, inode and mode are read.

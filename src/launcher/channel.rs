@@ -21,8 +21,7 @@ pub fn receive_plan() -> Result<Plan> {
     }
     let body = sys::allocate(header.body as usize)?;
     receive_all(body)?;
-    let scratch = sys::allocate(header.scratch as usize)?;
-    Ok(Plan { header, body, scratch, fds })
+    Ok(Plan { header, body, fds })
 }
 
 fn receive_all(mut rest: &mut [u8]) -> Result<()> {

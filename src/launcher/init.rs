@@ -5,7 +5,7 @@ use super::abi::{self, PollFd};
 use super::channel;
 use super::processes::Processes;
 use super::state::{Places, Plan};
-use super::sys::{self, Fd};
+use super::sys::{self, Fd, Spawned};
 use super::workload::Shared;
 use crate::wire::{CONTROL_FD, Command, End, Ending, HOST_PIDFD, Record};
 
@@ -20,15 +20,16 @@ struct Init {
     processes: Processes,
 }
 
-/// Takes over when the fork has returned: the child has become the workload, or has failed.
-pub fn main(plan: &Plan, places: &Places, shared: Shared, pid: i32, pidfd: Fd) -> ! {
+/// Takes over when the child has become the workload, or has failed. Its clock is ahead by `offset`.
+pub fn main(plan: &Plan, places: &Places, shared: Shared, offset: i64, workload: &Spawned) -> ! {
     if let Some((step, failure)) = shared.failure() {
         let _ = sys::reap(true);
         channel::send(&channel::setup_failed(step, failure));
         sys::exit(1);
     }
-    channel::send_with_fd(&Record::Started, pidfd);
-    match Init::new(plan, places, shared, pid) {
+    channel::send_with_fd(&Record::Started, workload.pidfd);
+    let started = shared.started().wrapping_sub(offset as u64);
+    match Init::new(plan, places, workload.pid, started) {
         Ok(mut init) => init.run(),
         // Cannot watch, so must not go on: the end of PID 1 is the end of all.
         Err(_) => sys::exit(1),
@@ -43,18 +44,15 @@ pub fn finish_without_workload() -> ! {
 }
 
 impl Init {
-    fn new(plan: &Plan, places: &Places, shared: Shared, workload: i32) -> sys::Result<Self> {
+    fn new(plan: &Plan, places: &Places, workload: i32, started: u64) -> sys::Result<Self> {
         // What init goes on using moves to the low numbers. All else is closed: a pipe of the workload
         // must end when the workload ends it.
         let host = sys::keep_as(plan.fds.get(HOST_PIDFD)?, 0)?;
         let children = sys::keep_as(sys::signalfd_for_children()?, 1)?;
         let processes = Processes::new(places.host_proc, 2)?;
         sys::close_range(CONTROL_FD as u32 + 1, u32::MAX)?;
-        // Of its capabilities init still needs only the one to end processes of other users, and its
-        // memory is nobody's business.
-        sys::prctl(abi::PR_SET_DUMPABLE, 0)?;
+        // Of its capabilities init still needs only the one to end processes of other users.
         sys::keep_one_capability(abi::CAP_KILL)?;
-        let started = shared.started(plan);
         let limit = plan.header.wall_limit;
         let deadline = (limit != 0).then(|| started.saturating_add(limit));
         Ok(Init { workload, host: Some(host), children, started, deadline, ending: Ending::Own, processes })

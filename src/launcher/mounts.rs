@@ -45,8 +45,18 @@ fn attach(places: &mut Places, tree: Fd, target: &CStr, kind: Kind) -> Outcome {
         places.root = Some(tree);
         return Ok(());
     }
-    let place = paths::place(places.root()?, target, kind).item(item::TARGET)?;
+    let root = places.root()?;
+    let place = paths::place(root, target, kind).item(item::TARGET)?;
+    if is_same_file(place, root)? {
+        // A link in the root file system leads to its top. What was mounted so far would be covered.
+        return Err(Failure { errno: Errno(abi::ELOOP), item: item::TARGET });
+    }
     attach_at(tree, place)
+}
+
+fn is_same_file(one: Fd, other: Fd) -> Result<bool> {
+    let (one, other) = (sys::fstat(one)?, sys::fstat(other)?);
+    Ok(one.device == other.device && one.inode == other.inode)
 }
 
 fn attach_at(tree: Fd, place: Fd) -> Outcome {
@@ -59,21 +69,15 @@ fn attach_at(tree: Fd, place: Fd) -> Outcome {
 pub fn bind(places: &mut Places, source: &Source, target: &CStr, attributes: u64) -> Outcome {
     let tree = match source.fd {
         Some(tree) => tree,
-        None => open_source(source)?,
+        None => sys::clone_tree(CWD, source.path).item(item::SOURCE)?,
     };
     let stat = sys::fstat(tree).item(item::SOURCE)?;
+    let expected = stat.device == source.device && stat.inode == source.inode;
+    if source.fd.is_none() && !expected {
+        return Err(Failure { errno: Errno(abi::ESTALE), item: item::SOURCE_CHANGED });
+    }
     sys::mount_setattr(tree, attributes, true).item(item::ATTRIBUTES)?;
     attach(places, tree, target, kind_of(&stat))
-}
-
-fn open_source(source: &Source) -> Outcome<Fd> {
-    let tree = sys::clone_tree(CWD, source.path).item(item::SOURCE)?;
-    let stat = sys::fstat(tree).item(item::SOURCE)?;
-    if stat.device == source.device && stat.inode == source.inode {
-        Ok(tree)
-    } else {
-        Err(Failure { errno: Errno(abi::ESTALE), item: item::SOURCE_CHANGED })
-    }
 }
 
 fn kind_of(stat: &abi::Stat) -> Kind {
@@ -137,9 +141,17 @@ pub fn overlay(places: &mut Places, overlay: &Overlay, target: &CStr) -> Outcome
     if !overlay.memory.is_empty() {
         upper_in_memory(stage, overlay)?;
     }
+    for name in [c"skeleton", c"empty"] {
+        // Layers that make two of one, which the kernel wants where there is no upper directory.
+        paths::place(stage, name, Kind::Directory).map(sys::close)?;
+    }
     sys::mkdirat(CWD, overlay.place, 0o755).item(item::TARGET)?;
     sys::mount(c"overlay", overlay.place, overlay.options)?;
     let place = sys::openat(CWD, overlay.place, O_PATH | O_DIRECTORY, 0).item(item::TARGET)?;
+    // With a work directory that it cannot use the kernel mounts read-only and says so in its log only.
+    if overlay.attributes & MOUNT_ATTR_RDONLY == 0 && sys::is_read_only(place)? {
+        return Err(Errno(abi::EACCES).into());
+    }
     sys::mount_setattr(place, overlay.attributes, false).item(item::ATTRIBUTES)?;
     attach(places, place, target, Kind::Directory)
 }
@@ -162,6 +174,8 @@ pub fn proc(places: &mut Places, target: &CStr, outer: bool) -> Outcome {
         Err(Errno(abi::EPERM)) if outer => outer_proc()?,
         result => result?,
     };
+    // Masks are put on this very mount, wherever a path would lead by then.
+    places.proc = Some(sys::duplicate(tree, 0)?);
     attach(places, tree, target, Kind::Directory)
 }
 
@@ -171,9 +185,9 @@ fn outer_proc() -> Outcome<Fd> {
     Ok(tree)
 }
 
-/// Hides a directory behind an empty one, a file behind /dev/null.
+/// Hides a directory of /proc behind an empty one, a file behind /dev/null.
 pub fn mask(places: &mut Places, path: &CStr) -> Outcome {
-    let Some(place) = existing(places.root()?, path)? else { return Ok(()) };
+    let Some(place) = existing(places.proc()?, path)? else { return Ok(()) };
     let tree = match kind_of(&sys::fstat(place)?) {
         Kind::Directory => {
             let options = TmpfsOptions { mode: c"755", size: c"4096", inodes: c"1" };
@@ -188,16 +202,18 @@ pub fn mask(places: &mut Places, path: &CStr) -> Outcome {
     attach_at(tree, place)
 }
 
+/// Makes a part of /proc read-only.
 pub fn read_only(places: &mut Places, path: &CStr) -> Outcome {
-    let Some(place) = existing(places.root()?, path)? else { return Ok(()) };
+    let Some(place) = existing(places.proc()?, path)? else { return Ok(()) };
     let tree = sys::clone_tree(place, c"").item(item::SOURCE)?;
     let attributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
     sys::mount_setattr(tree, attributes, true).item(item::ATTRIBUTES)?;
     attach_at(tree, place)
 }
 
-fn existing(root: Fd, path: &CStr) -> Outcome<Option<Fd>> {
-    match sys::open_in_root(root, path, O_PATH) {
+/// Opens a path of /proc; what this kernel does not have needs no protection.
+fn existing(proc: Fd, path: &CStr) -> Outcome<Option<Fd>> {
+    match sys::open_in_root(proc, path, O_PATH) {
         Ok(place) => Ok(Some(place)),
         Err(Errno(abi::ENOENT)) => Ok(None),
         Err(errno) => Err(Failure { errno, item: item::TARGET }),
@@ -218,6 +234,9 @@ pub fn mqueue(places: &mut Places, target: &CStr) -> Outcome {
 /// Makes a directory with its parents; one that exists stays as it is.
 pub fn directory(places: &mut Places, path: &CStr, mode: u32) -> Outcome {
     let root = places.root()?;
+    if path == c"/" {
+        return Ok(());
+    }
     match paths::in_parent(root, path, |parent, name| sys::mkdirat(parent, name, mode)) {
         Err(Errno(abi::EEXIST | abi::EROFS)) => {
             // Not only a directory can have the name.
@@ -272,12 +291,28 @@ pub fn seal(places: &mut Places, path: &CStr) -> Outcome {
 /// is then the topmost mount at the namespace's root, which is also what lets nested user namespaces be
 /// created.
 pub fn enter_root(places: &mut Places) -> Outcome {
-    sys::fchdir(places.root()?)?;
+    let root = places.root()?;
+    sys::fchdir(root)?;
     match sys::pivot_root(c".", c".") {
-        // The old root now lies on top of the new one.
-        Ok(()) => sys::umount_detach(c".").item(item::ATTACH)?,
+        Ok(()) => drop_mounts_above(root)?,
         Err(Errno(abi::EINVAL)) => sys::chroot(c".")?,
         Err(errno) => return Err(errno.into()),
     }
     Ok(sys::chdir(c"/")?)
+}
+
+/// After pivot_root the host's root lies on top of the new one, and on it what was mounted there: the stage.
+/// Each umount takes the topmost away, with all below it. When none is left, `/..` is the new root itself;
+/// one umount more would take that.
+fn drop_mounts_above(root: Fd) -> Outcome {
+    let own = sys::mount_id(root)?;
+    loop {
+        let top = sys::openat(CWD, c"/..", O_PATH, 0)?;
+        let topmost = sys::mount_id(top)?;
+        sys::close(top);
+        if topmost == own {
+            return Ok(());
+        }
+        sys::umount_detach(c".").item(item::ATTACH)?;
+    }
 }

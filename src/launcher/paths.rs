@@ -19,22 +19,23 @@ pub enum Kind {
     File,
 }
 
-/// Opens a place (`O_PATH`), made with its parents where it is missing.
+/// Opens a place (`O_PATH`), made with its parents where it is missing. Most are, in a root of our own, so
+/// that making it is tried first.
 pub fn place(root: Fd, path: &CStr, kind: Kind) -> Result<Fd> {
-    match sys::open_in_root(root, path, abi::O_PATH) {
-        Err(Errno(abi::ENOENT)) => {}
-        result => return result,
-    }
-    in_parent(root, path, |parent, name| {
+    let made = in_parent(root, path, |parent, name| {
         match kind {
             Kind::Directory => sys::mkdirat(parent, name, 0o755)?,
-            Kind::File => {
-                let flags = abi::O_CREAT | abi::O_EXCL | abi::O_WRONLY | abi::O_NOFOLLOW;
-                sys::openat(parent, name, flags, 0o644).map(sys::close)?;
-            }
+            Kind::File => sys::mkfileat(parent, name, 0o644)?,
         }
         sys::openat(parent, name, abi::O_PATH | abi::O_NOFOLLOW, 0)
-    })
+    });
+    match made {
+        // It exists, perhaps as a link, or behind one; then it is found by following it inside the root.
+        Err(error @ Errno(abi::EEXIST | abi::EROFS | abi::EACCES | abi::EPERM)) => {
+            sys::open_in_root(root, path, abi::O_PATH).map_err(|_| error)
+        }
+        result => result,
+    }
 }
 
 /// Calls `act` with the directory that holds the last component of `path`, made with its parents where it

@@ -31,15 +31,15 @@ impl<T> In<T> for Result<T> {
 }
 
 /// The plan as received.
+#[derive(Clone)]
 pub struct Plan {
     pub header: Header,
     pub body: &'static [u8],
-    /// Room for the pointer tables of `execve`.
-    pub scratch: &'static mut [u8],
     pub fds: Descriptors,
 }
 
 /// The descriptors sent with the plan, by index.
+#[derive(Clone)]
 pub struct Descriptors {
     numbers: [i32; MAX_FDS],
     count: usize,
@@ -85,12 +85,14 @@ impl Descriptors {
 }
 
 /// The places that mount steps work on.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Places {
     /// The root file system being built.
     pub root: Option<Fd>,
     /// The tmpfs on which overlays and files are put together.
     pub stage: Option<Fd>,
+    /// The container's own /proc.
+    pub proc: Option<Fd>,
     /// The host's /proc.
     pub host_proc: Option<Fd>,
 }
@@ -102,6 +104,10 @@ impl Places {
 
     pub fn stage(&self) -> Result<Fd> {
         self.stage.ok_or(Errno(abi::EINVAL))
+    }
+
+    pub fn proc(&self) -> Result<Fd> {
+        self.proc.ok_or(Errno(abi::EINVAL))
     }
 
     pub fn host_proc(&self) -> Result<Fd> {

@@ -4,7 +4,7 @@ use core::ffi::CStr;
 
 use super::abi;
 use super::channel::{Reporter, send};
-use super::state::{Failure, Outcome, Places, Plan};
+use super::state::{Failure, In, Outcome, Places, Plan};
 use super::sys::{self, Errno, Fork};
 use super::{identity, init, mounts, system, workload};
 use crate::wire::{Reader, Record, Step, item};
@@ -15,48 +15,67 @@ type ReceivedStep = Step<&'static CStr, &'static [u8]>;
 /// Everything the steps work on.
 struct Walk {
     plan: Plan,
+    rest: Reader<'static>,
     places: Places,
     reporter: Reporter,
     index: u32,
 }
 
+/// Stack for the steps between the creation of the workload's process and `execve`.
+const STACK: usize = 64 << 10;
+
 /// Carries out the plan. Init's way through ends in its main loop, the workload's in `execve`.
 pub fn walk(plan: Plan) -> ! {
-    let mut reader = Reader::new(plan.body);
-    let mut walk = Walk { plan, places: Places::default(), reporter: Reporter::Control, index: 0 };
-    while !reader.is_empty() {
-        walk.reporter.step(walk.index);
-        let outcome = match Step::decode(&mut reader) {
-            Some(Step::StartWorkload {}) => walk.start_workload(),
-            Some(step) => walk.carry_out(&step),
-            None => Err(Failure { errno: Errno(abi::EINVAL), item: item::PLAN }),
-        };
-        if let Err(failure) = outcome {
-            walk.reporter.failed(walk.index, failure);
-        }
-        walk.index += 1;
-    }
-    // Only a plan without workload gets here: the host asked whether the steps work, and they do.
-    init::finish_without_workload()
+    let rest = Reader::new(plan.body);
+    let places = Places::default();
+    Walk { plan, rest, places, reporter: Reporter::Control, index: 0 }.run()
 }
 
 impl Walk {
-    /// Forks. Only the child returns; from here on it tells failures to init.
+    fn run(&mut self) -> ! {
+        while !self.rest.is_empty() {
+            self.reporter.step(self.index);
+            let outcome = match Step::decode(&mut self.rest) {
+                Some(Step::StartWorkload {}) => self.start_workload(),
+                Some(step) => self.carry_out(&step),
+                None => Err(Failure { errno: Errno(abi::EINVAL), item: item::PLAN }),
+            };
+            if let Err(failure) = outcome {
+                self.reporter.failed(self.index, failure);
+            }
+            self.index += 1;
+        }
+        // Only a plan without workload gets here: the host asked whether the steps work, and they do.
+        init::finish_without_workload()
+    }
+
+    /// Creates the process that carries out the rest of the plan and becomes the workload, and goes on as
+    /// init. Returns only the failure to do so.
     fn start_workload(&mut self) -> Outcome {
         let shared = workload::Shared::new()?;
         // As PID 1 init gets all orphans; elsewhere it must ask for them before there can be any.
         if sys::getpid() != 1 {
             sys::prctl(abi::PR_SET_CHILD_SUBREAPER, 1)?;
         }
-        let mut pidfd = -1;
-        match sys::fork(true, Some(&mut pidfd)) {
-            Ok(Fork::Child) => {
-                self.reporter = Reporter::Init(shared);
-                Ok(())
-            }
-            Ok(Fork::Parent(pid)) => init::main(&self.plan, &self.places, shared, pid, sys::Fd(pidfd)),
-            Err(errno) => Err(Failure { errno, item: item::FORK }),
-        }
+        // What init has open and in memory is nobody's business, from the workload's first moment on.
+        sys::prctl(abi::PR_SET_DUMPABLE, 0)?;
+        // On shared memory nothing need be copied. Before Linux 6.1 a process that is to enter a new time
+        // namespace may not share (EINVAL), and enters it when it is created, not at exec: its clock then
+        // is ahead by the offset.
+        let (workload, offset) = match self.spawn(true, shared) {
+            Err(Errno(abi::EINVAL)) => (self.spawn(false, shared), self.plan.header.clock_offset),
+            workload => (workload, 0),
+        };
+        let workload = workload.item(item::FORK)?;
+        init::main(&self.plan, &self.places, shared, offset, &workload)
+    }
+
+    /// The child works on a walk of its own, as it moves the descriptors, which remain where they are here.
+    fn spawn(&mut self, share: bool, shared: workload::Shared) -> sys::Result<sys::Spawned> {
+        let plan = self.plan.clone();
+        let reporter = Reporter::Init(shared);
+        let walk = Walk { plan, rest: self.rest, places: self.places, reporter, index: self.index + 1 };
+        sys::spawn(share, sys::allocate(STACK)?, go_on, sys::allocate_value(walk)?)
     }
 
     fn carry_out(&mut self, step: &ReceivedStep) -> Outcome {
@@ -127,10 +146,20 @@ impl Walk {
             Step::DefaultSignals {} => Ok(workload::default_signals()?),
             Step::Execute { candidates, arguments, environment, strings } => {
                 let counts = workload::Counts { candidates, arguments, environment };
-                workload::execute(&counts, strings, core::mem::take(&mut self.plan.scratch), self.reporter)
+                workload::execute(
+                    &counts,
+                    strings,
+                    sys::allocate(self.plan.header.scratch as usize)?,
+                    self.reporter,
+                )
             }
         }
     }
+}
+
+/// The workload's process begins here, on a stack of its own.
+extern "C" fn go_on(walk: &'static mut Walk) -> ! {
+    walk.run()
 }
 
 /// Asks the host for the id maps and waits for its word.
@@ -145,7 +174,7 @@ fn await_id_maps() -> Outcome {
 
 /// Forks inside a joined PID namespace. The parent only keeps the host's child alive until init ends.
 fn fork_init() -> Outcome {
-    match sys::fork(false, None) {
+    match sys::fork() {
         Ok(Fork::Child) => Ok(()),
         Ok(Fork::Parent(_)) => {
             let _ = sys::close_range(0, u32::MAX);

@@ -132,12 +132,32 @@ pub fn fstat(fd: Fd) -> Result<abi::Stat> {
     Ok(stat)
 }
 
+/// Whether the file system itself is read-only, not only the mount.
+pub fn is_read_only(fd: Fd) -> Result<bool> {
+    let mut status = abi::Statfs::default();
+    call!(nr::FSTATFS, fd.0, &raw mut status)?;
+    Ok(status.flags & abi::ST_RDONLY != 0)
+}
+
+/// The number of the mount that a file lies on: statx(2), Linux 5.8.
+pub fn mount_id(file: Fd) -> Result<u64> {
+    let mut status = abi::Statx::default();
+    let (flags, mask) = (abi::AT_EMPTY_PATH, abi::STATX_MNT_ID);
+    call!(nr::STATX, file.0, c"".as_ptr(), flags, mask, &raw mut status)?;
+    if status.mask & mask == 0 { Err(Errno(abi::ENOSYS)) } else { Ok(status.mount_id) }
+}
+
 pub fn fchmod(fd: Fd, mode: u32) -> Result<()> {
     call!(nr::FCHMOD, fd.0, mode).map(drop)
 }
 
 pub fn mkdirat(dir: Fd, name: &CStr, mode: u32) -> Result<()> {
     call!(nr::MKDIRAT, dir.0, name.as_ptr(), mode).map(drop)
+}
+
+/// mknodat(2) of an empty ordinary file.
+pub fn mkfileat(dir: Fd, name: &CStr, mode: u32) -> Result<()> {
+    call!(nr::MKNODAT, dir.0, name.as_ptr(), abi::S_IFREG | mode, 0).map(drop)
 }
 
 pub fn symlinkat(target: &CStr, dir: Fd, name: &CStr) -> Result<()> {
@@ -235,23 +255,102 @@ pub enum Fork {
     Parent(i32),
 }
 
-/// Forks. The child gets a copy of all memory; with `wait` the parent sleeps until the child has called
-/// exec or has ended.
-pub fn fork(wait: bool, pidfd: Option<&mut i32>) -> Result<Fork> {
-    let mut flags = abi::SIGCHLD as u64;
-    if wait {
-        flags |= abi::CLONE_VFORK;
-    }
-    let mut place = null_mut();
-    if let Some(pidfd) = pidfd {
-        flags |= abi::CLONE_PIDFD;
-        place = pidfd as *mut i32;
-    }
+/// Forks. The child gets a copy of all memory.
+pub fn fork() -> Result<Fork> {
     // Without CLONE_VM the child runs on its own copy of this very stack, as after fork(2).
-    match call!(nr::CLONE, flags, 0, place, 0, 0)? {
+    match call!(nr::CLONE, abi::SIGCHLD, 0, null_mut::<u8>(), 0, 0)? {
         0 => Ok(Fork::Child),
         pid => Ok(Fork::Parent(pid as i32)),
     }
+}
+
+/// A process made by [`spawn`].
+pub struct Spawned {
+    pub pid: i32,
+    pub pidfd: Fd,
+}
+
+/// Runs `entry` with `argument` in a new process that starts on the stack given, and waits until that has
+/// called exec or has ended. With `share` it works on this process's memory, which spares the copying.
+pub fn spawn<T>(
+    share: bool,
+    stack: &'static mut [u8],
+    entry: extern "C" fn(&'static mut T) -> !,
+    argument: &'static mut T,
+) -> Result<Spawned> {
+    let mut flags = abi::SIGCHLD as u64 | abi::CLONE_VFORK | abi::CLONE_PIDFD;
+    if share {
+        flags |= abi::CLONE_VM;
+    }
+    let mut pidfd = -1;
+    let top = stack.as_mut_ptr_range().end as usize & !15;
+    let call = Clone { flags, top, pidfd: &raw mut pidfd, entry: entry as usize, argument };
+    // SAFETY: the stack is memory of its own, its end aligned; `entry` never returns and gets the only
+    // reference to `argument`. While the child runs on shared memory this process sleeps (CLONE_VFORK), and
+    // the child works on nothing of it but its stack, its argument and atomics.
+    let pid = check(unsafe { clone_and_call(&call) })?;
+    Ok(Spawned { pid: pid as i32, pidfd: Fd(pidfd) })
+}
+
+/// The arguments of [`clone_and_call`].
+struct Clone<T> {
+    flags: u64,
+    top: usize,
+    pidfd: *mut i32,
+    entry: usize,
+    argument: *mut T,
+}
+
+/// # Safety
+/// `top` must be the aligned end of a stack that nobody uses, `entry` a function that takes `argument` and
+/// never returns, and with CLONE_VM in the flags CLONE_VFORK must be there too.
+#[cfg(target_arch = "x86_64")]
+unsafe fn clone_and_call<T>(call: &Clone<T>) -> isize {
+    let result: isize;
+    // SAFETY: the child, which starts with a copy of the registers and the new stack, calls `entry` at once;
+    // the parent goes on as after any system call.
+    unsafe {
+        core::arch::asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "xor ebp, ebp",
+            "mov rdi, r12",
+            "call r13",
+            "ud2",
+            "2:",
+            inlateout("rax") nr::CLONE as isize => result,
+            in("rdi") call.flags, in("rsi") call.top, in("rdx") call.pidfd, in("r10") 0, in("r8") 0,
+            in("r12") call.argument, in("r13") call.entry,
+            lateout("rcx") _, lateout("r11") _,
+        );
+    }
+    result
+}
+
+/// # Safety
+/// As on the other architecture.
+#[cfg(target_arch = "aarch64")]
+unsafe fn clone_and_call<T>(call: &Clone<T>) -> isize {
+    let result: isize;
+    // SAFETY: as on the other architecture.
+    unsafe {
+        core::arch::asm!(
+            "svc 0",
+            "cbnz x0, 2f",
+            "mov x29, 0",
+            "mov x0, x20",
+            "blr x21",
+            "brk 1",
+            "2:",
+            in("x8") nr::CLONE,
+            inlateout("x0") call.flags as isize => result,
+            in("x1") call.top, in("x2") call.pidfd, in("x3") 0, in("x4") 0,
+            in("x20") call.argument, in("x21") call.entry,
+            lateout("x30") _,
+        );
+    }
+    result
 }
 
 /// A table of pointers to strings, ended by a null: what `execve` takes.
@@ -542,6 +641,17 @@ pub fn allocate(length: usize) -> Result<&'static mut [u8]> {
     let address = map(length, abi::MAP_PRIVATE)?;
     // SAFETY: the mapping is new, zeroed, `length` bytes long, nobody else's, and never unmapped.
     Ok(unsafe { core::slice::from_raw_parts_mut(address, length) })
+}
+
+/// Moves a value into memory that lives as long as the process.
+pub fn allocate_value<T>(value: T) -> Result<&'static mut T> {
+    let place = map(size_of::<T>(), abi::MAP_PRIVATE)?.cast::<T>();
+    // SAFETY: the mapping is new, nobody else's, never unmapped, and large enough; a page is aligned for
+    // any type used here.
+    unsafe {
+        place.write(value);
+        Ok(&mut *place)
+    }
 }
 
 /// Four numbers, zero at first, in memory that a forked child shares with its parent.

@@ -29,7 +29,11 @@ pub fn time_offsets(places: &Places, lines: &CStr) -> Outcome {
 }
 
 pub fn oom_score_adj(places: &Places, value: &CStr) -> Outcome {
-    Ok(write_to(places.host_proc()?, c"self/oom_score_adj", value)?)
+    // The file is root's while the process is not dumpable, and init must not be when the workload runs.
+    sys::prctl(abi::PR_SET_DUMPABLE, 1)?;
+    let result = write_to(places.host_proc()?, c"self/oom_score_adj", value);
+    sys::prctl(abi::PR_SET_DUMPABLE, 0)?;
+    Ok(result?)
 }
 
 fn write_to(dir: Fd, path: &CStr, value: &CStr) -> Result<()> {

@@ -5,12 +5,12 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::abi;
 use super::channel::Reporter;
-use super::state::{Failure, Outcome, Plan};
+use super::state::{Failure, Outcome};
 use super::sys::{self, Errno, PointerTable, Result};
 use crate::wire::item;
 
-/// What the child tells init, through memory that both see. Init looks only when the child is gone or has
-/// become the workload, so the order of the writes does not matter.
+/// What the child tells init, through memory that both see, whether or not they share the rest. Init looks
+/// only when the child is gone or has become the workload, so the order of the writes does not matter.
 #[derive(Clone, Copy)]
 pub struct Shared {
     words: &'static [AtomicU64; 4],
@@ -55,10 +55,9 @@ impl Shared {
         self.fields().3.store(sys::now(), Relaxed);
     }
 
-    /// The moment of `execve` on init's clock: the workload's may be offset by its time namespace.
-    pub fn started(self, plan: &Plan) -> u64 {
-        let started = self.fields().3.load(Relaxed);
-        started.wrapping_sub(plan.header.clock_offset as u64)
+    /// The moment of `execve`, on the clock that the child had then.
+    pub fn started(self) -> u64 {
+        self.fields().3.load(Relaxed)
     }
 }
 

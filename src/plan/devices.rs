@@ -13,21 +13,21 @@ use crate::error::Result;
 
 /// Paths of /proc that tell about, or reach into, the whole machine: those that OCI runtimes hide.
 const MASKED: [&str; 11] = [
-    "/proc/acpi",
-    "/proc/asound",
-    "/proc/interrupts",
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/latency_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
-    "/proc/timer_list",
-    "/proc/timer_stats",
-    "/proc/kallsyms",
+    "acpi",
+    "asound",
+    "interrupts",
+    "kcore",
+    "keys",
+    "latency_stats",
+    "sched_debug",
+    "scsi",
+    "timer_list",
+    "timer_stats",
+    "kallsyms",
 ];
 
 /// Paths of /proc whose files change the machine: those that OCI runtimes make read-only.
-const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+const READ_ONLY: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
 
 /// Symbolic links of /dev.
 const DEV_LINKS: [(&str, &str); 5] = [
@@ -77,9 +77,6 @@ impl Builder<'_> {
         }
         if self.container.namespaces.new.contains(Namespaces::IPC) {
             self.push(Step::Mqueue { target: c"/dev/mqueue".into() });
-        }
-        if !self.has_host_view() {
-            self.push(Step::SealMount { path: c"/dev".into() });
         }
         Ok(())
     }

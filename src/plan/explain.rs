@@ -18,7 +18,8 @@ impl Plan {
             let _ = writeln!(out, "id maps written by {}: {}", maps.writer.text(), describe_maps(maps));
         }
         for (index, step) in self.steps.iter().enumerate() {
-            let _ = writeln!(out, "{index:3} {:<17} {}", step.name(), step.describe());
+            let line = format!("{index:3} {:<17} {}", step.name(), step.describe());
+            let _ = writeln!(out, "{}", line.trim_end());
         }
         if self.wall_limit != 0 {
             let time = std::time::Duration::from_nanos(self.wall_limit);
@@ -93,9 +94,8 @@ impl Step {
                 format!("{}{outer}", text(target))
             }
             Step::Symlink { target, path } => format!("{} -> {}", text(path), text(target)),
-            Step::Mask { path }
-            | Step::ReadOnly { path }
-            | Step::SealMount { path }
+            Step::Mask { path } | Step::ReadOnly { path } => format!("/proc/{}", text(path)),
+            Step::SealMount { path }
             | Step::Skeleton { path, .. }
             | Step::Cgroup { path, .. }
             | Step::WorkingDirectory { path } => text(path).into_owned(),
@@ -143,11 +143,21 @@ impl Step {
         }
     }
 
-    /// The candidates of an exec step, as seen inside.
+    /// The program of an exec step, as seen inside, and where a name without slash is looked up.
     fn program(&self) -> Option<String> {
         let Step::Execute { candidates, strings, .. } = self else { return None };
-        let paths = strings.split(|byte| *byte == 0).take(*candidates as usize);
-        Some(paths.map(String::from_utf8_lossy).collect::<Vec<_>>().join(" or "))
+        let mut strings = strings.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+        let paths: Vec<_> = strings.by_ref().take(*candidates as usize).collect();
+        let name = strings.next()?;
+        if paths.len() == 1 && paths[0] == name {
+            return Some(name.into_owned());
+        }
+        let directory = |path: &std::borrow::Cow<'_, str>| match path.strip_suffix(name.as_ref()) {
+            Some("" | "/") | None => path.to_string(),
+            Some(directory) => directory.trim_end_matches('/').to_owned(),
+        };
+        let directories: Vec<_> = paths.iter().map(directory).collect();
+        Some(format!("{name} in {}", directories.join(":")))
     }
 }
 

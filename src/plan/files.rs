@@ -62,6 +62,8 @@ impl Builder<'_> {
         }
         if self.has_host_view() {
             self.push(Step::SealMount { path: c"/".into() });
+        } else if self.container.files.dev && !self.replaced("/dev") {
+            self.push(Step::SealMount { path: c"/dev".into() });
         }
         self.push(Step::EnterRoot {});
         Ok(())
@@ -74,14 +76,14 @@ impl Builder<'_> {
     /// Overlays, and files that are bound over places of the host's, are put together on the stage.
     fn needs_stage(&self) -> bool {
         let files = &self.container.files;
-        let needs = |operation: &Operation| match operation {
+        let needs = |(index, operation): (usize, &Operation)| match operation {
             Operation::Overlay(_) => true,
-            Operation::File { .. } => !self.has_host_view(),
+            Operation::File { path, .. } => self.lies_on_the_host(index, path),
             _ => false,
         };
         matches!(files.root, Root::Overlay(_))
             || !self.facts.missing.is_empty()
-            || files.operations.iter().any(needs)
+            || files.operations.iter().enumerate().any(needs)
     }
 
     fn root(&mut self) -> Result<()> {
@@ -140,10 +142,17 @@ impl Builder<'_> {
                 Ok(())
             }
             Operation::File { path, mode, content } => {
-                self.file_step(path, *mode, content, !self.has_host_view())
+                self.file_step(path, *mode, content, self.lies_on_the_host(index, path))
             }
             Operation::Symlink { target, path } => self.symlink(target, path),
         }
+    }
+
+    /// Whether a file made by the operation of this index would be written to a directory of the host.
+    fn lies_on_the_host(&self, index: usize, path: &Path) -> bool {
+        let covers =
+            |earlier: &Operation| matches!(earlier, Operation::Bind(_)) && path.starts_with(earlier.target());
+        !self.has_host_view() || self.container.files.operations[..index].iter().any(covers)
     }
 
     fn bind(&mut self, index: usize, bind: &Bind) -> Result<()> {

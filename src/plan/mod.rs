@@ -66,6 +66,8 @@ pub(crate) struct Plan {
     pub resources: Vec<Resource>,
     /// `CLONE_NEW*` flags with which init is created.
     pub clone_flags: u32,
+    /// The capabilities that init keeps through its exec, where they come with a new user namespace.
+    pub init_capabilities: u64,
     /// The id maps of the new user namespace, if there is one.
     pub id_maps: Option<IdMaps>,
     /// Init is PID 1 of a PID namespace of its own.
@@ -115,6 +117,7 @@ impl Plan {
             steps: Vec::new(),
             resources: Vec::new(),
             clone_flags: 0,
+            init_capabilities: 0,
             id_maps: None,
             own_pid_namespace: false,
             wall_limit: 0,

@@ -3,12 +3,27 @@
 use super::identity::IdMaps;
 use super::text::{c_string, digits};
 use super::{Builder, Resource, Step};
-use crate::config::Namespaces;
+use crate::config::{Capabilities, Namespaces};
 use crate::error::Result;
 
 /// Made by the workload itself: a cgroup namespace is rooted where its creator is, and a time namespace
 /// is entered by the next process created.
 const LATER: Namespaces = Namespaces::CGROUP.union(Namespaces::TIME);
+
+/// Mounts, host name and chroot; loopback; clocks; ids, groups, capability sets; files of other ids; ending
+/// the workload.
+const FOR_SET_UP: Capabilities = Capabilities::SYS_ADMIN
+    .union(Capabilities::SYS_CHROOT)
+    .union(Capabilities::NET_ADMIN)
+    .union(Capabilities::SYS_TIME)
+    .union(Capabilities::SETUID)
+    .union(Capabilities::SETGID)
+    .union(Capabilities::SETPCAP)
+    .union(Capabilities::CHOWN)
+    .union(Capabilities::FOWNER)
+    .union(Capabilities::FSETID)
+    .union(Capabilities::DAC_OVERRIDE)
+    .union(Capabilities::KILL);
 
 impl Builder<'_> {
     /// New namespaces come with the clone of init. Only where some are joined the launcher starts outside
@@ -23,6 +38,9 @@ impl Builder<'_> {
         }
         if config.joined.is_empty() {
             self.plan.clone_flags = new.bits();
+            if new.contains(Namespaces::USER) {
+                self.plan.init_capabilities = self.init_capabilities().bits();
+            }
         } else {
             self.join();
             if !new.is_empty() {
@@ -37,6 +55,12 @@ impl Builder<'_> {
         }
         self.init_identity();
         Ok(())
+    }
+
+    /// What the steps need, and what the workload is to have.
+    fn init_capabilities(&self) -> Capabilities {
+        let sets = &self.container.identity.capabilities;
+        FOR_SET_UP | sets.permitted | sets.inheritable | sets.bounding
     }
 
     /// A user namespace first: it gives the right to enter the others.

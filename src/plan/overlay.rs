@@ -18,8 +18,10 @@ impl Builder<'_> {
         for (index, lower) in overlay.lower.iter().enumerate() {
             layers.push(self.overlay_layer(lower, &format!("layer{number}.{index}"))?);
         }
-        if target == Path::new("/") && matches!(overlay.upper, Upper::None) {
-            layers.push("skeleton".into());
+        if matches!(overlay.upper, Upper::None) {
+            // The kernel wants two layers where there is no upper one.
+            let last: &[u8] = if target == Path::new("/") { b"skeleton" } else { b"empty" };
+            layers.push(last.to_vec());
         }
         let mut options = b"lowerdir=".to_vec();
         options.extend(layers.join(&b':'));

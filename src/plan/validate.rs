@@ -204,6 +204,11 @@ fn overlay(overlay: &Overlay) -> Result<()> {
 }
 
 fn identity(config: &IdentityConfig) -> Result<()> {
+    let ids = config.user.iter().flat_map(|(uid, gid)| [*uid, *gid]).chain(config.groups.iter().copied());
+    // To the kernel it means "no change".
+    if ids.into_iter().any(|id| id == u32::MAX) {
+        return Err(Error::invalid("identity", format!("{} is no user or group id", u32::MAX)));
+    }
     if let IdMapping::Ranges { uids, gids } = &config.mapping {
         id_maps("user", uids)?;
         id_maps("group", gids)?;

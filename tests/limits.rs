@@ -1,0 +1,262 @@
+//! Limits hold, or are an error; the report names what enforced them and what they ended.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use cofferdam::{Cause, Container, ErrorKind, Feature, Host, MemorySource, Stdio};
+use common::{is_alive, is_helper, output, sh, skip_for_good, stdout, text, this_test};
+
+/// Long enough for anything that works, on a machine under load.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// What the probe says, asked once.
+fn allows(feature: Feature) -> bool {
+    static HOST: OnceLock<Host> = OnceLock::new();
+    HOST.get_or_init(Host::probe).allows(feature)
+}
+
+/// Whether a limit works here. Where it does not, asking for it must be an error that helps.
+#[track_caller]
+fn works(feature: Feature, container: Container) -> bool {
+    if allows(feature) {
+        return true;
+    }
+    let error = container.command("/bin/true").spawn().expect_err("a limit that is not there");
+    assert_eq!((error.kind(), error.step()), (ErrorKind::LimitUnavailable, "cgroup"), "{error}");
+    assert!(error.remedy().is_some(), "{error}");
+    skip_for_good(&format!("no {feature} here; asking for it is the error that it should be"));
+    false
+}
+
+/// Fills this many megabytes of memory at once.
+fn dd(megabytes: u32) -> Container {
+    let container = Container::new().command("/bin/dd").arg(format!("bs={megabytes}M"));
+    container.args(["if=/dev/zero", "of=/dev/null", "count=1"])
+}
+
+#[test]
+fn memory_up_to_the_limit_can_be_used_and_no_more() {
+    const LIMIT: u64 = 64 << 20;
+    if !works(Feature::MemoryLimit, Container::new().memory_limit(LIMIT)) {
+        return;
+    }
+
+    let within = output(&dd(32).memory_limit(LIMIT)).report;
+    let beyond = output(&dd(128).memory_limit(LIMIT)).report;
+
+    assert_eq!((within.cause(), within.code()), (Cause::Exited, Some(0)));
+    assert_eq!((beyond.cause(), beyond.signal()), (Cause::Memory, Some(libc::SIGKILL)));
+    assert!((32 << 20..=LIMIT).contains(&within.memory_peak()), "{within:?}");
+    assert!((LIMIT - (4 << 20)..=LIMIT).contains(&beyond.memory_peak()), "{beyond:?}");
+    assert_ne!(within.memory_source(), MemorySource::MaxRss);
+    let mechanisms: Vec<_> = within.enforced_by().iter().map(|by| (by.limit, by.mechanism)).collect();
+    assert!(matches!(mechanisms[..], [("memory", "memory.max" | "memory.limit_in_bytes")]), "{mechanisms:?}");
+    assert_eq!(output(&dd(128)).report.cause(), Cause::Exited, "the control: without limit");
+}
+
+#[test]
+fn files_in_memory_count_against_the_limit() {
+    if !works(Feature::MemoryLimit, Container::new().memory_limit(64 << 20)) {
+        return;
+    }
+    let fill = |megabytes: u32| {
+        let container = Container::new().command("/bin/dd").args(["if=/dev/zero", "of=/tmp/file", "bs=1M"]);
+        container.arg(format!("count={megabytes}")).memory_limit(64 << 20)
+    };
+
+    assert_eq!(output(&fill(16)).report.cause(), Cause::Exited);
+    assert_eq!(output(&fill(128)).report.cause(), Cause::Memory);
+}
+
+#[test]
+fn memory_of_all_processes_counts_together() {
+    if !works(Feature::MemoryLimit, Container::new().memory_limit(64 << 20)) {
+        return;
+    }
+    // Two of 40 MB each, alive at the same time: `dd` holds its buffer until it can write.
+    let script = "mkfifo /tmp/a /tmp/b
+        dd if=/dev/zero bs=40M count=1 2> /dev/null | { read -r x < /tmp/a; } &
+        dd if=/dev/zero bs=40M count=1 2> /dev/null | { read -r x < /tmp/b; } &
+        wait";
+    let mut child = sh(script).memory_limit(64 << 20).stdin(Stdio::null()).spawn().expect("a container");
+
+    let group = fs::read_to_string(format!("/proc/{}/cgroup", child.id())).expect("the workload's groups");
+    assert!(group.contains("cofferdam-"), "{group}");
+    // The kernel kills one of the two; the shell lives on and waits for the other.
+    assert_eq!(child.wait_timeout(Duration::from_millis(200)).expect("init"), None);
+    child.kill().expect("init");
+    let report = child.wait().expect("a report");
+    assert!((60 << 20..=64 << 20).contains(&report.memory_peak()), "{report:?}");
+}
+
+#[test]
+fn a_memory_limit_that_is_too_low_to_start_is_no_silent_success() {
+    if !works(Feature::MemoryLimit, Container::new().memory_limit(4096)) {
+        return;
+    }
+    match Container::new().command("/bin/true").memory_limit(4096).output() {
+        Ok(output) => assert_eq!(output.report.cause(), Cause::Memory),
+        Err(error) => assert!(error.to_string().contains("memory"), "{error}"),
+    }
+}
+
+#[test]
+fn processes_up_to_the_limit_can_be_made_and_no_more() {
+    let container =
+        |limit| sh("for i in 1 2 3 4 5 6 7 8; do sleep 86400 & done; echo made").pids_limit(limit);
+    if !works(Feature::PidsLimit, container(9)) {
+        return;
+    }
+
+    assert_eq!(stdout(&container(9)), "made", "the shell and eight more");
+    let beyond = output(&container(8));
+    assert!(!beyond.status.success() && beyond.stdout.is_empty());
+    assert!(text(&beyond.stderr).contains("fork"), "{}", text(&beyond.stderr));
+    assert_eq!(beyond.report.enforced_by()[0].limit, "pids");
+    assert_eq!(beyond.report.enforced_by()[0].mechanism, "pids.max");
+}
+
+#[test]
+fn cpu_time_is_portioned_out() {
+    let busy = || sh("i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done");
+    if !works(Feature::CpusLimit, Container::new().cpus(0.1)) {
+        return;
+    }
+
+    let report = output(&busy().cpus(0.1)).report;
+
+    // A tenth of the time, in portions of 10 of 100 milliseconds; the first comes at once.
+    let portions = report.cpu_time().as_secs_f64() / 0.01;
+    assert!(portions > 3.0, "{report:?}");
+    assert!(report.wall_time().as_secs_f64() > 0.1 * (portions - 3.0), "{report:?}");
+    assert_eq!(report.enforced_by()[0].limit, "cpus");
+    assert_eq!(report.cause(), Cause::Exited, "slowed, not ended");
+}
+
+#[test]
+fn a_workload_ends_at_the_limit_of_wall_time_and_not_before() {
+    let limit = Duration::from_millis(150);
+    let container = Container::new().wall_time_limit(limit).stdin(Stdio::null());
+
+    let beyond = container.clone().command("/bin/sleep").arg("86400").spawn().expect("a container").wait();
+    let within = container.clone().command("/bin/true").spawn().expect("a container").wait();
+
+    let (beyond, within) = (beyond.expect("a report"), within.expect("a report"));
+    assert_eq!((beyond.cause(), beyond.signal()), (Cause::WallTime, Some(libc::SIGKILL)));
+    assert!((limit..limit + DEADLINE).contains(&beyond.wall_time()), "{beyond:?}");
+    assert_eq!((within.cause(), within.code()), (Cause::Exited, Some(0)));
+    let by = &within.enforced_by()[0];
+    assert_eq!((by.limit, by.mechanism), ("wall_time", "init"));
+}
+
+#[test]
+fn the_limit_of_wall_time_ends_everything_however_deaf() {
+    let script = "trap '' TERM INT HUP; (trap '' TERM; setsid sleep 86400) & kill -STOP $$";
+
+    let output = output(&sh(script).wall_time_limit(Duration::from_millis(100)));
+
+    // It returned, so nobody holds the pipes any more.
+    assert_eq!(output.report.cause(), Cause::WallTime);
+}
+
+#[test]
+fn the_limit_of_wall_time_holds_when_nobody_waits() {
+    let container = Container::new().command("/bin/sleep").arg("86400").stdin(Stdio::null());
+    let mut child = container.wall_time_limit(Duration::from_millis(50)).spawn().expect("a container");
+    let (workload, deadline) = (child.id(), Instant::now() + DEADLINE);
+
+    while is_alive(workload) {
+        assert!(Instant::now() < deadline, "the limit does not hold");
+        std::thread::yield_now();
+    }
+
+    assert_eq!(child.wait().expect("a report").cause(), Cause::WallTime);
+}
+
+#[test]
+fn a_workload_that_ends_in_time_by_a_signal_did_not_reach_the_limit() {
+    let report = output(&sh("kill -KILL $$").wall_time_limit(Duration::from_secs(60))).report;
+
+    assert_eq!((report.cause(), report.signal()), (Cause::Signalled, Some(libc::SIGKILL)));
+}
+
+#[test]
+fn without_limits_nothing_is_enforced() {
+    assert!(output(&sh("true")).report.enforced_by().is_empty());
+}
+
+#[test]
+fn several_limits_hold_at_once() {
+    let container = Container::new().memory_limit(64 << 20).pids_limit(20).cpus(1.5);
+    let container = container.wall_time_limit(Duration::from_secs(60));
+    for feature in [Feature::MemoryLimit, Feature::PidsLimit, Feature::CpusLimit] {
+        if !works(feature, container.clone()) {
+            return;
+        }
+    }
+
+    let output = output(&container.command("/bin/true"));
+
+    let mut limits: Vec<_> = output.report.enforced_by().iter().map(|by| by.limit).collect();
+    limits.sort();
+    assert_eq!(limits, ["cpus", "memory", "pids", "wall_time"]);
+}
+
+/// The cgroups that this process has made, in all hierarchies.
+fn cgroups(directory: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
+    let mut found = Vec::new();
+    for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with(&format!("cofferdam-{}-", std::process::id())) {
+            found.push(name);
+        } else {
+            found.extend(cgroups(&entry.path()));
+        }
+    }
+    found
+}
+
+#[test]
+fn helper_with_cgroups() {
+    if !is_helper("helper_with_cgroups") {
+        return;
+    }
+    let own = || cgroups(Path::new("/sys/fs/cgroup"));
+    let limited = || Container::new().memory_limit(64 << 20).pids_limit(20).cpus(1.0).stdin(Stdio::null());
+    let sleeper = || limited().command("/bin/sleep").arg("86400");
+
+    assert!(limited().command("/bin/true").status().expect("a container").success());
+    assert!(own().is_empty(), "after the end: {:?}", own());
+    let mut child = sleeper().spawn().expect("a container");
+    assert!(!own().is_empty(), "the control: while it runs they are there");
+    child.kill().expect("init");
+    child.wait().expect("a report");
+    assert!(own().is_empty(), "after the wait, with the handle still there: {:?}", own());
+    drop(sleeper().spawn().expect("a container"));
+    assert!(own().is_empty(), "after the drop: {:?}", own());
+    assert!(limited().command("/no/such/program").spawn().is_err());
+    assert!(own().is_empty(), "after an error: {:?}", own());
+    limited().command("/bin/true").explain().expect("a plan");
+    assert!(own().is_empty(), "after explain(): {:?}", own());
+    println!("HELPER FINE");
+}
+
+#[test]
+fn no_cgroup_is_left() {
+    let limited = Container::new().memory_limit(64 << 20).pids_limit(20).cpus(1.0);
+    for feature in [Feature::MemoryLimit, Feature::PidsLimit, Feature::CpusLimit] {
+        if !works(feature, limited.clone()) {
+            return;
+        }
+    }
+
+    let output = this_test("helper_with_cgroups").output().expect("this test program");
+
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success() && out.contains("HELPER FINE"), "{out}\n{err}");
+}
