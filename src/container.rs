@@ -37,7 +37,7 @@ use crate::host::{self, Child, Output};
 /// - an environment of `PATH`, `HOME=/tmp` and `LANG=C.UTF-8`;
 /// - `/` as working directory, a session of its own, umask 022.
 ///
-/// There is no system call filter yet: that comes with a later version.
+/// There are no limits unless set, and no system call filter yet: that comes with a later version.
 ///
 /// Setters take and return the value, so that they chain; errors in what they were given are found
 /// before anything is created, and returned by the call that runs the program.
@@ -146,6 +146,9 @@ impl Container {
     }
 
     /// A further descriptor, which has `number` (3 or more) in the workload.
+    ///
+    /// A descriptor of a *directory* of the host lets the workload reach everything below it, and by `..`
+    /// above it, that its user id may: a loosening.
     pub fn fd(mut self, number: u32, fd: impl Into<OwnedFd>) -> Self {
         self.stdio.extra.push((number, Arc::new(fd.into())));
         self
@@ -219,7 +222,7 @@ impl Container {
 /// the place of the default there.
 impl Container {
     /// A directory of the host is the root file system, read-only. Mount points that it lacks are added
-    /// by an overlay, and the directory stays as it is (Linux 5.11; before that it must have them).
+    /// by an overlay, and the directory stays as it is.
     pub fn rootfs(mut self, directory: impl AsRef<Path>) -> Self {
         self.files.root = Root::Directory { path: directory.as_ref().to_owned(), writable: false };
         self
@@ -227,6 +230,9 @@ impl Container {
 
     /// A directory of the host is the root file system, and what the workload writes stays in it.
     /// Mount points that it lacks are created in it.
+    ///
+    /// The workload of root has a user id that owns nothing on the host: to write, it needs a directory
+    /// open to all, or an id chosen with [`IdMapping::Host`].
     pub fn rootfs_writable(mut self, directory: impl AsRef<Path>) -> Self {
         self.files.root = Root::Directory { path: directory.as_ref().to_owned(), writable: true };
         self

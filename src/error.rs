@@ -90,7 +90,8 @@ impl Error {
         self.0.kind
     }
 
-    /// The name of the step that failed, as [`explain`](crate::Container::explain) prints it.
+    /// The name of the step that failed, as [`explain`](crate::Container::explain) prints it; outside the
+    /// steps, what the library was doing: `rootfs`, `cgroup`, `clone`, `launcher`, `wait` and so on.
     pub fn step(&self) -> &str {
         self.0.step
     }

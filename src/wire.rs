@@ -13,14 +13,14 @@ use core::ffi::CStr;
 /// The number of the control socket in the launcher.
 pub const CONTROL_FD: i32 = 3;
 
+/// The number in the launcher of the pidfd of the host program.
+pub const HOST_FD: i32 = 4;
+
 /// `SCM_MAX_FD`: the most descriptors that one message carries.
 pub const MAX_FDS: usize = 253;
 
 /// Stands for "no descriptor" where a step may have one.
 pub const NO_FD: u32 = u32::MAX;
-
-/// Index, among the descriptors sent, of the pidfd of the host program.
-pub const HOST_PIDFD: u32 = 0;
 
 /// The plan's fixed part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -144,8 +144,12 @@ pub enum Record {
         /// Which of several things the step does, see [`item`].
         item: u32,
     },
-    /// `execve` of the workload succeeded; its pidfd and pid come with the message.
-    Started,
+    /// `execve` of the workload succeeded. Its pidfd comes with the message, and where the kernel lets init
+    /// vouch for another process (`vouched`) its process id as well.
+    Started {
+        /// The credentials of the message are the workload's, not init's.
+        vouched: bool,
+    },
     /// Everything has ended.
     Ended(End),
 }
@@ -186,7 +190,7 @@ impl Record {
             Record::SetupFailed { step, errno, item } => {
                 [2, u64::from(step), errno as u64, u64::from(item), 0, 0, 0]
             }
-            Record::Started => [3, 0, 0, 0, 0, 0, 0],
+            Record::Started { vouched } => [3, u64::from(vouched), 0, 0, 0, 0, 0],
             Record::Ended(end) => {
                 [4, end.ending as u64, end.status as u64, end.wall, end.user, end.system, end.max_rss]
             }
@@ -206,7 +210,7 @@ impl Record {
                 errno: b as i32,
                 item: u32::try_from(c).ok()?,
             }),
-            3 => Some(Record::Started),
+            3 => Some(Record::Started { vouched: a != 0 }),
             4 => {
                 let ending = match a {
                     0 => Ending::Own,

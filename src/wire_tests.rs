@@ -70,14 +70,14 @@ fn records_come_back_as_they_were() {
     let end =
         End { ending: Ending::WallTime, status: -1, wall: u64::MAX, user: 1, system: 2, max_rss: 1 << 40 };
     let failed = Record::SetupFailed { step: u32::MAX, errno: 116, item: 9 };
-    for record in [Record::NeedIdMaps, failed, Record::Started, Record::Ended(end)] {
+    for record in [Record::NeedIdMaps, failed, Record::Started { vouched: true }, Record::Ended(end)] {
         assert_eq!(Record::decode(&record.encode()), Some(record));
     }
 }
 
 #[test]
 fn an_unknown_record_or_ending_is_refused() {
-    let mut bytes = Record::Started.encode();
+    let mut bytes = Record::Started { vouched: false }.encode();
     bytes[0] = 99;
     assert_eq!(Record::decode(&bytes), None);
 

@@ -27,8 +27,9 @@ pub struct IdMap {
 #[non_exhaustive]
 pub enum IdMapping {
     /// One id: the workload's. For an ordinary user it stands for the caller's own id. For root it
-    /// stands for an id that no other container and nobody on the host has, new in each run: so files
-    /// that the workload writes to the host belong to nobody.
+    /// stands for 0x70000000 plus the process id of init, which nobody else in the same PID namespace
+    /// has: two containers at once have different ids, and files that the workload writes to the host
+    /// belong to nobody. Where these ids do not exist it is `nobody`, or the caller's own.
     #[default]
     Single,
     /// One id, standing for this user and group id of the host. Other than the caller's own it needs

@@ -83,7 +83,8 @@ impl Bind {
     }
 
     /// As [`read_only`](Self::read_only), but the workload can write what its user id may write on the
-    /// host.
+    /// host. The workload of root has an id that owns nothing there, unless
+    /// [`IdMapping::Host`](crate::IdMapping::Host) chooses one.
     pub fn writable(source: impl AsRef<Path>, target: impl AsRef<Path>) -> Self {
         Bind::new(BindSource::Path(source.as_ref().to_path_buf()), target.as_ref(), true)
     }

@@ -122,7 +122,7 @@ pub(crate) struct NamespaceConfig {
     pub clock: ClockOffsets,
 }
 
-/// Offsets of the time namespace, in nanoseconds.
+/// Offsets of the time namespace, in seconds.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ClockOffsets {
     pub monotonic: i64,

@@ -251,8 +251,8 @@ fn enable_controllers(plan: &GroupPlan) -> Result<()> {
             let busy = error.raw_os_error() == Some(libc::EBUSY);
             let error = unavailable(Error::io(STEP, subject, &error));
             error.with_remedy(if busy {
-                "cgroup v2 lets a group with processes pass nothing on: start the program in a leaf of \
-                 a group delegated to it, whose `cgroup.subtree_control` has the controller"
+                "cgroup v2 lets a group with processes of its own pass nothing on, except the root group: \
+                 start the program in the root group, or leave the limit out"
             } else {
                 "run as root, or in a group delegated to the user (with systemd: `Delegate=yes`)"
             })

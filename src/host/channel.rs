@@ -6,11 +6,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, MsgFlags, Shutdown, SockFlag, SockType, send, sendmsg, shutdown,
-    socketpair,
+    AddressFamily, ControlMessage, MsgFlags, Shutdown, SockFlag, SockType, send, sendmsg, setsockopt,
+    shutdown, socketpair, sockopt,
 };
 
-use super::sys;
+use super::sys::{self, Attached};
 use crate::wire::{Command, Header, Record};
 
 /// The socket. When it waits, it watches the process at the other end too: the end of file fails to come
@@ -22,7 +22,7 @@ pub(crate) struct Channel {
 
 /// What came.
 pub(crate) enum Received {
-    Record(Record, Option<OwnedFd>),
+    Record(Record, Attached),
     /// The other side is gone.
     End,
     /// Nothing in the given time.
@@ -32,6 +32,7 @@ pub(crate) enum Received {
 /// A connected pair: the host's end and the launcher's.
 pub(crate) fn pair() -> io::Result<(Channel, OwnedFd)> {
     let (socket, other) = socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)?;
+    setsockopt(&socket, sockopt::PassCred, &true)?;
     Ok((Channel { socket }, other))
 }
 
@@ -76,13 +77,13 @@ impl Channel {
 
     fn read(&self) -> io::Result<Received> {
         let mut bytes = [0; Record::SIZE];
-        let (count, fd) = match sys::receive_with_fd(self.socket.as_fd(), &mut bytes) {
+        let (count, attached) = match sys::receive(self.socket.as_fd(), &mut bytes) {
             Err(Errno::EAGAIN | Errno::ECONNRESET) => return Ok(Received::End),
             result => result?,
         };
         match (count, Record::decode(&bytes)) {
             (0, _) => Ok(Received::End),
-            (Record::SIZE, Some(record)) => Ok(Received::Record(record, fd)),
+            (Record::SIZE, Some(record)) => Ok(Received::Record(record, attached)),
             _ => Err(io::ErrorKind::InvalidData.into()),
         }
     }

@@ -146,8 +146,8 @@ impl Child {
 
     /// Gives up the handle and lets the container go on, also after the end of the host program.
     ///
-    /// Nobody gets the report; cgroups of the container stay until they are swept, and the host program
-    /// has an ended child until it waits for it or ends.
+    /// Nobody gets the report; cgroups of the container stay behind, empty, and the host program has an
+    /// ended child until it waits for it or ends.
     ///
     /// # Errors
     /// If init is gone.

@@ -66,9 +66,9 @@ fn apparmor() -> String {
         .into()
 }
 
-/// Whether this program runs under a seccomp filter.
+/// Whether this thread runs under a seccomp filter.
 fn filtered() -> bool {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
     status.lines().any(|line| line.split_whitespace().eq(["Seccomp:", "2"]))
 }
 
@@ -205,8 +205,9 @@ fn remedy(step: &Step, errno: i32, part: u32) -> Option<String> {
             fixed("the upper and work directories must be writable by the workload's user id on the host")
         }
         (_, libc::EROFS | libc::EACCES | libc::EPERM, item::TARGET) => fixed(
-            "the place does not exist and cannot be made there: create it in the root file system, or make \
-             the root writable",
+            "the place does not exist and cannot be made there: create it in the root file system; in one \
+             that is writable the workload's user id on the host must be allowed to (`IdMapping::Host` \
+             chooses it)",
         ),
         (_, libc::ELOOP, item::TARGET) => fixed("a symbolic link in the root file system leads to its top"),
         (_, libc::EACCES, item::SOURCE) => {
@@ -215,14 +216,16 @@ fn remedy(step: &Step, errno: i32, part: u32) -> Option<String> {
         (Step::Mqueue { .. } | Step::Devpts { .. }, libc::ENODEV, _) => {
             fixed("this kernel has no such file system: leave /dev out with `dev(false)`")
         }
-        (Step::Nice { .. }, _, _) => fixed("a nice value below the host's own needs CAP_SYS_NICE there"),
+        (Step::Nice { .. }, _, _) => {
+            fixed("in a user namespace the kernel allows no value below the host program's own: lower that")
+        }
         (Step::OomScoreAdj { .. }, libc::EACCES, _) => {
-            fixed("a score below the host's own needs CAP_SYS_RESOURCE there")
+            fixed("in a user namespace the kernel allows no score below the host program's own: lower that")
         }
         (Step::Affinity { .. }, libc::EINVAL, _) => fixed("none of these CPUs is there for this program"),
-        (Step::ResourceLimit { .. }, libc::EPERM, _) => {
-            fixed("a hard limit over the host's own needs CAP_SYS_RESOURCE there")
-        }
+        (Step::ResourceLimit { .. }, libc::EPERM, _) => fixed(
+            "in a user namespace the kernel allows no hard limit over the host program's own: raise that",
+        ),
         (Step::Identity { .. } | Step::Groups { .. }, libc::EPERM | libc::EINVAL, _) => {
             fixed("the ids must be mapped in the user namespace, or the caller be root")
         }

@@ -15,7 +15,7 @@ use crate::config::mounts::{Bind, BindSource, Operation, Overlay, Root, Upper};
 use crate::config::{IdMap, IdMapping, Namespaces};
 use crate::container::Container;
 use crate::error::{Error, Result};
-use crate::plan::{Caller, Facts, FileFact, ViewEntry, mount_targets};
+use crate::plan::{Caller, Facts, FileFact, NOBODY, ViewEntry, mount_targets};
 
 /// Directories of the root that are links into /usr on most hosts, and directories on the others.
 const USR_LINKS: [&str; 7] = ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/usr"];
@@ -75,7 +75,8 @@ fn caller(container: &Container) -> Caller {
     let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
     let mut caller = Caller { uid, gid, privileged: privileged(), ..Caller::default() };
     if caller.privileged {
-        caller.per_run_ids = per_run_ids_exist().then_some(PER_RUN_IDS);
+        caller.per_run_ids = ids_exist(PER_RUN_IDS, PIDS).then_some(PER_RUN_IDS);
+        caller.nobody = caller.per_run_ids.is_some() || ids_exist(NOBODY, 1);
     }
     if container.identity.mapping == IdMapping::Subordinate {
         caller.subordinate_uids = subordinate("/etc/subuid", uid);
@@ -84,13 +85,13 @@ fn caller(container: &Container) -> Caller {
     caller
 }
 
-/// Whether the ids for single runs exist in the caller's user namespace: in the first one all do.
-fn per_run_ids_exist() -> bool {
+/// Whether these user and group ids exist in the caller's user namespace: in the first one all do.
+fn ids_exist(first: u32, count: u32) -> bool {
     let own = fs::metadata("/proc/self/ns/user").map(|metadata| metadata.ino());
     if own.is_ok_and(|inode| inode == FIRST_USER_NAMESPACE) {
         return true;
     }
-    let needed = IdMap { inside: PER_RUN_IDS, outside: 0, count: PIDS };
+    let needed = IdMap { inside: first, outside: 0, count };
     let mapped = |file| mapped_here(file).iter().any(|map| covers(map, &needed));
     mapped("/proc/self/uid_map") && mapped("/proc/self/gid_map")
 }

@@ -1,9 +1,8 @@
 //! Starting a container: plan, resources, clone, plan over the socket, answer.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::{ChildStderr, ChildStdin, ChildStdout};
 use std::sync::Arc;
@@ -15,6 +14,7 @@ use super::channel::{self, Channel, Received};
 use super::child::{self, Child, Running};
 use super::launcher::launcher;
 use super::stdio::Stream;
+use super::sys::Attached;
 use super::{diagnose, facts, id_maps, sys};
 use crate::config::namespaces::SourceKind;
 use crate::config::stdio::Stdio;
@@ -55,7 +55,9 @@ fn prepare(container: &Container) -> Result<(Plan, Vec<cgroup::GroupPlan>)> {
 pub(crate) fn rehearse(container: &Container) -> Result<()> {
     let (mut plan, _) = prepare(&container.clone().command("rehearsal"))?;
     let workload = plan.steps.iter().position(|step| matches!(step, plan::Step::StartWorkload {}));
-    plan.steps.truncate(workload.unwrap_or_default());
+    let of_the_workload = plan.steps.split_off(workload.unwrap_or_default());
+    // Its own namespaces can be made by init as well.
+    plan.steps.extend(of_the_workload.into_iter().filter(|step| matches!(step, plan::Step::Unshare { .. })));
     let null = Stdio::null();
     let streams = open_streams(&Container::new(), &null, &null)?;
     let opened = Opened::open(&plan, &streams, &Groups::default())?;
@@ -132,10 +134,6 @@ impl Opened {
         let mut opened = Opened { numbers: Vec::new(), _owned: Vec::new(), _shared: Vec::new() };
         for resource in &plan.resources {
             match resource {
-                Resource::HostPidfd => {
-                    let pidfd = sys::own_pidfd();
-                    opened.own(pidfd.map_err(|e| Error::io("host", "a pidfd of this process", &e))?);
-                }
                 Resource::Stream(number) => opened.numbers.push(streams[*number].number()),
                 Resource::Given(fd) | Resource::Namespace(SourceKind::Fd(fd)) => opened.share(fd),
                 Resource::Namespace(SourceKind::Path(path)) => opened.own(open_namespace(path)?),
@@ -173,12 +171,13 @@ fn open_tree(source: &TreeSource) -> Result<OwnedFd> {
 }
 
 fn clone_init(plan: &Plan) -> Result<Starting> {
-    let failed = |error: &io::Error| Error::io("host", "a socket pair", error);
-    let (channel, theirs) = channel::pair().map_err(|error| failed(&error))?;
+    let (channel, theirs) = channel::pair().map_err(|error| Error::io("host", "a socket pair", &error))?;
+    let host = sys::own_pidfd().map_err(|error| Error::io("host", "a pidfd of this process", &error))?;
     let launcher = launcher()?;
-    let launched =
-        sys::clone_launcher(plan.clone_flags, plan.init_capabilities, launcher.as_fd(), theirs.as_fd())
-            .map_err(|error| diagnose::clone_failed(plan, &error))?;
+    let inherited =
+        sys::Inherited { launcher: launcher.as_fd(), control: theirs.as_fd(), host: host.as_fd() };
+    let launched = sys::clone_launcher(plan.clone_flags, plan.init_capabilities, &inherited)
+        .map_err(|error| diagnose::clone_failed(plan, &error))?;
     let starting = Starting { channel, pid: launched.pid, pidfd: launched.pidfd };
     match launched.exec_error {
         None => Ok(starting),
@@ -219,7 +218,7 @@ impl Starting {
         loop {
             let received = self.channel.receive(self.pidfd.as_fd(), PollTimeout::NONE);
             match received.map_err(|error| Error::io("host", "cannot hear from init", &error))? {
-                Received::Record(Record::Started, pidfd) => return pidfd.map(with_pid).transpose(),
+                Received::Record(Record::Started { vouched }, message) => return started(message, vouched),
                 Received::Record(Record::NeedIdMaps, _) => self.write_maps_on_request(plan)?,
                 Received::Record(Record::SetupFailed { step, errno, item }, _) => {
                     return Err(diagnose::setup_failed(plan, step, errno, item));
@@ -252,15 +251,22 @@ impl Starting {
     }
 }
 
-/// The number of the process that a pidfd refers to.
-fn with_pid(pidfd: OwnedFd) -> Result<(OwnedFd, u32)> {
-    let path = format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd());
-    let mut open = OpenOptions::new();
-    let file = open.read(true).custom_flags(libc::O_CLOEXEC).open(path);
-    let text = file.and_then(io::read_to_string);
-    let text =
-        text.map_err(|error| Error::io("host", "the process id of the workload (in /proc)", &error))?;
+/// The workload as init announced it; `None` for a plan without one.
+fn started(message: Attached, vouched: bool) -> Result<Option<(OwnedFd, u32)>> {
+    let Some(pidfd) = message.fd else { return Ok(None) };
+    match message.pid {
+        Some(pid) if vouched => Ok(Some((pidfd, pid))),
+        _ => {
+            let pid = pid_of(&pidfd);
+            let what = "the process id of the workload (in /proc)";
+            Ok(Some((pidfd, pid.map_err(|error| Error::io("host", what, &error))?)))
+        }
+    }
+}
+
+/// The number of the process that a pidfd refers to; 0 when it has been reaped and has none any more.
+fn pid_of(pidfd: &OwnedFd) -> io::Result<u32> {
+    let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))?;
     let pid = text.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok());
-    // -1 for a workload that has already been reaped: it has no number any more.
-    Ok((pidfd, pid.unwrap_or(0)))
+    Ok(pid.unwrap_or(0))
 }

@@ -12,12 +12,21 @@ use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 
-use crate::wire::CONTROL_FD;
+use crate::wire::{CONTROL_FD, HOST_FD};
+
+/// The descriptors that the launcher starts with.
+pub(crate) struct Inherited<'a> {
+    pub launcher: BorrowedFd<'a>,
+    pub control: BorrowedFd<'a>,
+    /// A pidfd of this process.
+    pub host: BorrowedFd<'a>,
+}
 
 /// What the child of [`clone_launcher`] needs, prepared before it exists.
 struct ChildPlan {
     launcher: RawFd,
     control: RawFd,
+    host: RawFd,
     /// Capabilities of the new user namespace, whose ids are not yet mapped, to keep through `execveat`.
     keep: u64,
     argv: [*const libc::c_char; 2],
@@ -43,18 +52,14 @@ struct Stack(MaybeUninit<[u8; STACK]>);
 /// Creates a child in new namespaces and makes it the launcher. Like vfork(2), the child runs on the
 /// parent's memory, so the cost does not grow with it, and this thread sleeps until the child has called
 /// exec. Other threads go on. `keep` names the capabilities of a new user namespace that the launcher has.
-pub(crate) fn clone_launcher(
-    namespaces: u32,
-    keep: u64,
-    launcher: BorrowedFd<'_>,
-    control: BorrowedFd<'_>,
-) -> io::Result<Launched> {
+pub(crate) fn clone_launcher(namespaces: u32, keep: u64, inherited: &Inherited<'_>) -> io::Result<Launched> {
     let mut stack = Stack(MaybeUninit::uninit());
     let mut pidfd: c_int = -1;
     let signals = BlockedSignals::new()?;
     let mut plan = ChildPlan {
-        launcher: launcher.as_raw_fd(),
-        control: control.as_raw_fd(),
+        launcher: inherited.launcher.as_raw_fd(),
+        control: inherited.control.as_raw_fd(),
+        host: inherited.host.as_raw_fd(),
         keep,
         argv: [c"cofferdam-init".as_ptr(), null()],
         envp: [null()],
@@ -92,15 +97,11 @@ extern "C" fn child(argument: *mut c_void) -> c_int {
     // SAFETY: plain system calls on numbers and on pointers from the plan; argv and envp end with null.
     // A failing `_exit` cannot happen.
     unsafe {
-        let mut launcher = plan.launcher;
-        if launcher == CONTROL_FD {
-            launcher = libc::fcntl(launcher, libc::F_DUPFD_CLOEXEC, CONTROL_FD + 1);
-        }
-        if plan.control == CONTROL_FD {
-            libc::fcntl(plan.control, libc::F_SETFD, 0);
-        } else {
-            libc::dup3(plan.control, CONTROL_FD, 0);
-        }
+        // Out of the way of the two numbers first. A failure shows when the launcher does not find them.
+        let lift = |fd| libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, HOST_FD + 1);
+        let (launcher, control, host) = (lift(plan.launcher), lift(plan.control), lift(plan.host));
+        libc::dup3(control, CONTROL_FD, 0);
+        libc::dup3(host, HOST_FD, 0);
         libc::syscall(
             libc::SYS_execveat,
             launcher,
@@ -230,22 +231,33 @@ pub(crate) fn borrow_number(number: RawFd) -> Option<BorrowedFd<'static>> {
     (number >= 0).then(|| unsafe { BorrowedFd::borrow_raw(number) })
 }
 
-/// Receives what is there of a message, and the descriptor that came with it. Does not block.
-pub(crate) fn receive_with_fd(
-    socket: BorrowedFd<'_>,
-    buffer: &mut [u8],
-) -> nix::Result<(usize, Option<OwnedFd>)> {
-    let mut space = nix::cmsg_space!([RawFd; 1]);
+/// What came with a message beside its bytes.
+#[derive(Debug, Default)]
+pub(crate) struct Attached {
+    pub fd: Option<OwnedFd>,
+    /// The process of the message's credentials, as this PID namespace numbers it.
+    pub pid: Option<u32>,
+}
+
+/// Receives what is there of a message, and what is attached to it. Does not block.
+pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> nix::Result<(usize, Attached)> {
+    let mut space = nix::cmsg_space!([RawFd; 1], libc::ucred);
     let mut iov = [io::IoSliceMut::new(buffer)];
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
     let message = recvmsg::<()>(socket.as_raw_fd(), &mut iov, Some(&mut space), flags)?;
-    let mut received = None;
+    let mut attached = Attached::default();
     for control in message.cmsgs()? {
-        if let ControlMessageOwned::ScmRights(numbers) = control {
-            // SAFETY: the kernel has just installed these descriptors, and nobody else knows them.
-            let mut owned = numbers.into_iter().map(|number| unsafe { OwnedFd::from_raw_fd(number) });
-            received = owned.next();
+        match control {
+            ControlMessageOwned::ScmRights(numbers) => {
+                // SAFETY: the kernel has just installed these descriptors, and nobody else knows them.
+                let mut owned = numbers.into_iter().map(|number| unsafe { OwnedFd::from_raw_fd(number) });
+                attached.fd = owned.next();
+            }
+            ControlMessageOwned::ScmCredentials(credentials) => {
+                attached.pid = u32::try_from(credentials.pid()).ok();
+            }
+            _ => {}
         }
     }
-    Ok((message.bytes, received))
+    Ok((message.bytes, attached))
 }

@@ -29,6 +29,8 @@ pub mod nr {
     pub const FSTATFS: usize = 138;
     pub const UMASK: usize = 95;
     pub const GETRUSAGE: usize = 98;
+    pub const GETUID: usize = 102;
+    pub const GETGID: usize = 104;
     pub const SETSID: usize = 112;
     pub const SETGROUPS: usize = 116;
     pub const SETRESUID: usize = 117;
@@ -86,6 +88,8 @@ pub mod nr {
     pub const FSTATFS: usize = 44;
     pub const UMASK: usize = 166;
     pub const GETRUSAGE: usize = 165;
+    pub const GETUID: usize = 174;
+    pub const GETGID: usize = 176;
     pub const SETSID: usize = 157;
     pub const SETGROUPS: usize = 159;
     pub const SETRESUID: usize = 147;
@@ -205,6 +209,7 @@ pub const MAP_ANONYMOUS: i32 = 0x20;
 
 pub const SOL_SOCKET: i32 = 1;
 pub const SCM_RIGHTS: i32 = 1;
+pub const SCM_CREDENTIALS: i32 = 2;
 pub const MSG_WAITALL: u32 = 0x100;
 pub const MSG_NOSIGNAL: u32 = 0x4000;
 pub const MSG_CMSG_CLOEXEC: u32 = 0x4000_0000;

@@ -1,18 +1,18 @@
 //! Talking to the host over the control socket.
 
-use super::abi::{self, CmsgHdr};
+use super::abi;
 use super::state::{Descriptors, Failure, Plan};
-use super::sys::{self, Control, Errno, Fd, Result};
+use super::sys::{self, Control, Errno, Fd, Result, Spawned};
 use super::workload::Shared;
-use crate::wire::{CONTROL_FD, Header, Record};
+use crate::wire::{CONTROL_FD, HOST_FD, Header, Record};
 
 const CONTROL: Fd = Fd(CONTROL_FD);
-const CMSG_HEADER: usize = size_of::<CmsgHdr>();
 
 /// Receives header, descriptors and steps.
 pub fn receive_plan() -> Result<Plan> {
     let mut bytes = [0; Header::SIZE];
-    let mut control = Control { bytes: [0; 1040] };
+    let mut control = Control::new();
+    wait_for_host();
     let length = sys::receive(CONTROL, &mut bytes, &mut control)?;
     let header = Header::decode(&bytes);
     let fds = read_descriptors(control.bytes.get(..length).unwrap_or_default());
@@ -26,6 +26,7 @@ pub fn receive_plan() -> Result<Plan> {
 
 fn receive_all(mut rest: &mut [u8]) -> Result<()> {
     while !rest.is_empty() {
+        wait_for_host();
         let count = match sys::read(CONTROL, rest) {
             Ok(0) => return Err(Errno(abi::EINVAL)),
             Ok(count) => count,
@@ -37,11 +38,28 @@ fn receive_all(mut rest: &mut [u8]) -> Result<()> {
     Ok(())
 }
 
+/// Waits until the host has something to say. If it has ended, so does this process: the end of file on
+/// the socket fails to come while a fork of the host holds a copy of its end.
+fn wait_for_host() {
+    let watched = |fd| abi::PollFd { fd, events: abi::POLLIN, revents: 0 };
+    let mut fds = [watched(CONTROL_FD), watched(HOST_FD)];
+    loop {
+        let polled = sys::poll(&mut fds, None);
+        let [control, host] = &fds;
+        if control.revents != 0 {
+            return;
+        }
+        if host.revents != 0 || polled.is_err() {
+            sys::exit(1);
+        }
+    }
+}
+
 /// The descriptors of the one SCM_RIGHTS message, whose length is in its header: what follows is padding.
 fn read_descriptors(control: &[u8]) -> Descriptors {
     let mut fds = Descriptors::new();
     let Some((length, _)) = control.split_first_chunk() else { return fds };
-    let message = control.get(CMSG_HEADER..usize::from_ne_bytes(*length)).unwrap_or_default();
+    let message = control.get(sys::CMSG_HEADER..usize::from_ne_bytes(*length)).unwrap_or_default();
     for number in message.chunks_exact(4) {
         fds.push(Fd(i32::from_ne_bytes(number.try_into().unwrap_or_default())));
     }
@@ -50,22 +68,28 @@ fn read_descriptors(control: &[u8]) -> Descriptors {
 
 /// Sends a record. A host that is gone is noticed by the main loop, not here.
 pub fn send(record: &Record) {
-    let mut control = Control { bytes: [0; 1040] };
-    let _ = sys::send(CONTROL, &record.encode(), &mut control, 0);
+    let _ = sys::send(CONTROL, &record.encode(), &mut Control::new(), 0);
 }
 
-/// Sends a record and a descriptor with it.
-pub fn send_with_fd(record: &Record, fd: Fd) {
-    let mut control = Control { bytes: [0; 1040] };
-    let length = (CMSG_HEADER + 4).to_ne_bytes();
-    let level = abi::SOL_SOCKET.to_ne_bytes();
-    let kind = abi::SCM_RIGHTS.to_ne_bytes();
-    let content = length.iter().chain(&level).chain(&kind);
-    for (to, from) in control.bytes.iter_mut().zip(content.chain(&fd.0.to_ne_bytes())) {
-        *to = *from;
+/// Tells that the workload runs: with its pidfd, and with its process id, which the kernel translates to the
+/// host's PID namespace. To vouch for another process needs CAP_SYS_ADMIN where the PID namespace belongs;
+/// where init lacks that, the host finds the number by itself.
+pub fn send_started(workload: &Spawned) {
+    let mut control = Control::new();
+    let rights = control.write(0, abi::SCM_RIGHTS, [workload.pidfd.0]);
+    let (uid, gid) = sys::user_and_group();
+    let credentials = control.write(rights, abi::SCM_CREDENTIALS, [workload.pid, uid as i32, gid as i32]);
+    let vouched = Record::Started { vouched: true }.encode();
+    if sys::send(CONTROL, &vouched, &mut control, rights + credentials).is_err() {
+        let silent = Record::Started { vouched: false }.encode();
+        let _ = sys::send(CONTROL, &silent, &mut control, rights);
     }
-    let padded = CMSG_HEADER + 8;
-    let _ = sys::send(CONTROL, &record.encode(), &mut control, padded);
+}
+
+/// The host's next byte; `None` at end of file.
+pub fn await_command() -> Result<Option<u8>> {
+    wait_for_host();
+    read_command()
 }
 
 /// Reads one byte; `None` at end of file.

@@ -4,10 +4,10 @@
 use super::abi::{self, PollFd};
 use super::channel;
 use super::processes::Processes;
-use super::state::{Places, Plan};
+use super::state::Places;
 use super::sys::{self, Fd, Spawned};
 use super::workload::Shared;
-use crate::wire::{CONTROL_FD, Command, End, Ending, HOST_PIDFD, Record};
+use crate::wire::{CONTROL_FD, Command, End, Ending, HOST_FD, Header, Record};
 
 /// What init watches and knows.
 struct Init {
@@ -21,15 +21,15 @@ struct Init {
 }
 
 /// Takes over when the child has become the workload, or has failed. Its clock is ahead by `offset`.
-pub fn main(plan: &Plan, places: &Places, shared: Shared, offset: i64, workload: &Spawned) -> ! {
+pub fn main(header: &Header, places: &Places, shared: Shared, offset: i64, workload: &Spawned) -> ! {
     if let Some((step, failure)) = shared.failure() {
         let _ = sys::reap(true);
         channel::send(&channel::setup_failed(step, failure));
         sys::exit(1);
     }
-    channel::send_with_fd(&Record::Started, workload.pidfd);
+    channel::send_started(workload);
     let started = shared.started().wrapping_sub(offset as u64);
-    match Init::new(plan, places, workload.pid, started) {
+    match Init::new(header, places, workload.pid, started) {
         Ok(mut init) => init.run(),
         // Cannot watch, so must not go on: the end of PID 1 is the end of all.
         Err(_) => sys::exit(1),
@@ -38,22 +38,22 @@ pub fn main(plan: &Plan, places: &Places, shared: Shared, offset: i64, workload:
 
 /// Ends a plan that had no workload.
 pub fn finish_without_workload() -> ! {
-    channel::send(&Record::Started);
+    channel::send(&Record::Started { vouched: false });
     channel::send(&Record::Ended(End::default()));
     sys::exit(0)
 }
 
 impl Init {
-    fn new(plan: &Plan, places: &Places, workload: i32, started: u64) -> sys::Result<Self> {
+    fn new(header: &Header, places: &Places, workload: i32, started: u64) -> sys::Result<Self> {
         // What init goes on using moves to the low numbers. All else is closed: a pipe of the workload
         // must end when the workload ends it.
-        let host = sys::keep_as(plan.fds.get(HOST_PIDFD)?, 0)?;
+        let host = sys::keep_as(Fd(HOST_FD), 0)?;
         let children = sys::keep_as(sys::signalfd_for_children()?, 1)?;
         let processes = Processes::new(places.host_proc, 2)?;
         sys::close_range(CONTROL_FD as u32 + 1, u32::MAX)?;
         // Of its capabilities init still needs only the one to end processes of other users.
         sys::keep_one_capability(abi::CAP_KILL)?;
-        let limit = plan.header.wall_limit;
+        let limit = header.wall_limit;
         let deadline = (limit != 0).then(|| started.saturating_add(limit));
         Ok(Init { workload, host: Some(host), children, started, deadline, ending: Ending::Own, processes })
     }
@@ -85,7 +85,8 @@ impl Init {
         if control.revents != 0 {
             self.obey();
         }
-        if host.revents != 0 {
+        // A host that has detached the container may end.
+        if host.revents != 0 && self.host.is_some() {
             self.end_workload(Ending::Killed);
         }
         if self.deadline.is_some_and(|deadline| sys::now() >= deadline) {

@@ -2,7 +2,7 @@
 
 use super::abi;
 use super::sys::{self, Errno, Fd, Result};
-use crate::wire::{CONTROL_FD, Header, MAX_FDS, NO_FD, item};
+use crate::wire::{CONTROL_FD, HOST_FD, Header, MAX_FDS, NO_FD, item};
 
 /// Why a step failed: the kernel's reason, and which part of the step.
 #[derive(Clone, Copy)]
@@ -98,6 +98,14 @@ pub struct Places {
 }
 
 impl Places {
+    /// Moves what steps after this one still need to numbers from `lowest` on.
+    pub fn lift(&mut self, lowest: u32) -> Result<()> {
+        if let Some(proc) = self.host_proc {
+            self.host_proc = Some(sys::duplicate(proc, lowest)?);
+        }
+        Ok(())
+    }
+
     pub fn root(&self) -> Result<Fd> {
         self.root.ok_or(Errno(abi::EINVAL))
     }
@@ -126,7 +134,8 @@ pub fn become_a_clean_process() -> Result<()> {
     for number in 0..CONTROL_FD {
         sys::keep_as(Fd(CONTROL_FD), number)?;
     }
-    sys::close_range(CONTROL_FD as u32 + 1, u32::MAX)?;
+    sys::close_at_exec(Fd(HOST_FD))?;
+    sys::close_range(HOST_FD as u32 + 1, u32::MAX)?;
     sys::umask(0);
     sys::set_name(c"cofferdam-init");
     // Fails only for a process group leader, which a fresh child is not; a terminal's signals to the

@@ -67,7 +67,7 @@ impl Walk {
             workload => (workload, 0),
         };
         let workload = workload.item(item::FORK)?;
-        init::main(&self.plan, &self.places, shared, offset, &workload)
+        init::main(&self.plan.header, &self.places, shared, offset, &workload)
     }
 
     /// The child works on a walk of its own, as it moves the descriptors, which remain where they are here.
@@ -123,7 +123,10 @@ impl Walk {
             Step::StartWorkload {} => Ok(()),
             Step::Cgroup { fd, .. } => Ok(sys::write_all(fds.get(fd)?, b"0")?),
             Step::Session {} => Ok(sys::setsid()?),
-            Step::LiftDescriptors { above } => Ok(fds.lift(above)?),
+            Step::LiftDescriptors { above } => {
+                places.lift(above)?;
+                Ok(fds.lift(above)?)
+            }
             Step::Descriptor { fd, target } => Ok(sys::give_number(fds.get(fd)?, target as i32)?),
             Step::ResourceLimit { resource, soft, hard } => Ok(sys::set_rlimit(resource, soft, hard)?),
             Step::Nice { value } => Ok(sys::set_nice(value)?),
@@ -165,7 +168,7 @@ extern "C" fn go_on(walk: &'static mut Walk) -> ! {
 /// Asks the host for the id maps and waits for its word.
 fn await_id_maps() -> Outcome {
     send(&Record::NeedIdMaps);
-    match super::channel::read_command()? {
+    match super::channel::await_command()? {
         Some(byte) if byte == crate::wire::Command::IdMapsWritten as u8 => Ok(()),
         // The host could not write them and says why itself.
         _ => sys::exit(1),

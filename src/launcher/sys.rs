@@ -531,6 +531,12 @@ pub fn capset(effective: u64, permitted: u64, inheritable: u64) -> Result<()> {
     call!(nr::CAPSET, &raw const header, &raw const data).map(drop)
 }
 
+/// The real user and group id.
+pub fn user_and_group() -> (u32, u32) {
+    let id = |number| call!(number).unwrap_or_default() as u32;
+    (id(nr::GETUID), id(nr::GETGID))
+}
+
 pub fn prctl(option: i32, argument: usize) -> Result<()> {
     call!(nr::PRCTL, option, argument, 0, 0, 0).map(drop)
 }
@@ -588,12 +594,33 @@ pub fn set_interface_flags(socket: Fd, request: &abi::IfReq) -> Result<()> {
     call!(nr::IOCTL, socket.0, abi::SIOCSIFFLAGS, request as *const abi::IfReq).map(drop)
 }
 
+/// Bytes of the header of a control message.
+pub const CMSG_HEADER: usize = size_of::<abi::CmsgHdr>();
+
 /// Room for control messages, aligned as the kernel wants them: one header and [`MAX_FDS`] descriptors.
 ///
 /// [`MAX_FDS`]: crate::wire::MAX_FDS
 #[repr(C, align(8))]
 pub struct Control {
     pub bytes: [u8; 1040],
+}
+
+impl Control {
+    pub fn new() -> Self {
+        Control { bytes: [0; 1040] }
+    }
+
+    /// Writes a message at an offset that is a multiple of 8; returns the room it takes.
+    pub fn write<const N: usize>(&mut self, offset: usize, kind: i32, values: [i32; N]) -> usize {
+        let length = CMSG_HEADER + 4 * N;
+        let header =
+            length.to_ne_bytes().into_iter().chain(abi::SOL_SOCKET.to_ne_bytes()).chain(kind.to_ne_bytes());
+        let content = header.chain(values.into_iter().flat_map(i32::to_ne_bytes));
+        for (to, from) in self.bytes.iter_mut().skip(offset).zip(content) {
+            *to = from;
+        }
+        length.next_multiple_of(8)
+    }
 }
 
 fn message(iov: &mut abi::IoVec, control: &mut Control, control_length: usize) -> abi::MsgHdr {

@@ -40,6 +40,8 @@ pub(crate) struct Caller {
     pub privileged: bool,
     /// First of a range of ids, one for each possible process id, that nobody else has.
     pub per_run_ids: Option<u32>,
+    /// The ids of `nobody` exist in its user namespace.
+    pub nobody: bool,
     /// Ranges from /etc/subuid and /etc/subgid; `inside` is not set.
     pub subordinate_uids: Vec<IdMap>,
     pub subordinate_gids: Vec<IdMap>,

@@ -6,7 +6,7 @@ use crate::config::identity::{DEFAULT_ID, IdMap, IdMapping};
 use crate::error::{Error, Result};
 
 /// The overflow id, which owns nothing on a well-kept host.
-const NOBODY: u32 = 65_534;
+pub(crate) const NOBODY: u32 = 65_534;
 
 /// The maps of a new user namespace, and who writes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,7 +111,7 @@ impl Builder<'_> {
             Some(base) if caller.privileged => {
                 IdMaps { uids: single(uid, base), gids: single(gid, base), writer: MapWriter::RootPerRun }
             }
-            _ if caller.privileged && caller.uid == 0 => {
+            _ if caller.privileged && caller.nobody => {
                 IdMaps { uids: single(uid, NOBODY), gids: single(gid, NOBODY), writer: MapWriter::Root }
             }
             _ => IdMaps {

@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 pub(crate) use facts::{Caller, Facts, FileFact, ViewEntry};
 pub(crate) use files::mount_targets;
-pub(crate) use identity::{IdMaps, MapWriter};
+pub(crate) use identity::{IdMaps, MapWriter, NOBODY};
 pub(crate) use validate::validate;
 
 use crate::config::namespaces::SourceKind;
@@ -37,8 +37,6 @@ pub(crate) type Step = wire::Step<CString, Vec<u8>>;
 /// Something of the host that the launcher gets as a descriptor.
 #[derive(Clone, Debug)]
 pub(crate) enum Resource {
-    /// The pidfd of the host program.
-    HostPidfd,
     /// A standard stream, by number.
     Stream(usize),
     /// A descriptor of the caller's.
@@ -102,8 +100,6 @@ impl Builder<'_> {
 /// Makes the plan of a container that has been validated.
 pub(crate) fn build(container: &Container, facts: &Facts) -> Result<Plan> {
     let mut builder = Builder { container, facts, plan: Plan::empty() };
-    let host = builder.resource(Resource::HostPidfd);
-    debug_assert_eq!(host, wire::HOST_PIDFD);
     builder.enter_namespaces()?;
     builder.files()?;
     builder.namespace_settings()?;

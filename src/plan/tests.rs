@@ -16,7 +16,8 @@ fn ordinary() -> Facts {
 /// A host with root as caller.
 fn privileged() -> Facts {
     let per_run_ids = Some(0x7000_0000);
-    Facts { caller: Caller { privileged: true, per_run_ids, ..Caller::default() }, ..Facts::default() }
+    let caller = Caller { privileged: true, per_run_ids, nobody: true, ..Caller::default() };
+    Facts { caller, ..Facts::default() }
 }
 
 fn program() -> Container {
@@ -128,6 +129,10 @@ fn root_gets_ids_for_the_run_and_never_itself() {
     limited.caller.per_run_ids = None;
     let maps = plan(&program(), &limited).id_maps.expect("maps");
     assert_eq!(maps.uids, [IdMap { inside: 1000, outside: 65_534, count: 1 }]);
+
+    limited.caller.nobody = false;
+    let maps = plan(&program(), &limited).id_maps.expect("maps");
+    assert_eq!(maps.writer, MapWriter::Own);
 }
 
 #[test]
