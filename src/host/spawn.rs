@@ -19,7 +19,7 @@ use super::{diagnose, facts, id_maps, sys};
 use crate::config::namespaces::SourceKind;
 use crate::config::stdio::Stdio;
 use crate::container::Container;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{self, Plan, Resource, TreeSource};
 use crate::report::Enforcement;
 use crate::wire::{Command, Header, Record};
@@ -183,8 +183,15 @@ fn clone_init(plan: &Plan) -> Result<Starting> {
         None => Ok(starting),
         Some(errno) => {
             child::reap(starting.pidfd.as_fd());
-            let error = Error::errno("launcher", "cannot execute the launcher", errno);
-            Err(error.with_remedy("a seccomp filter or a security module forbids executing memory files"))
+            let error = Error::errno("launcher", "cannot start the launcher", errno);
+            Err(match errno {
+                libc::EMFILE | libc::EINVAL => error
+                    .with_kind(ErrorKind::ResourceExhausted)
+                    .with_remedy("the limit of open files (RLIMIT_NOFILE) is reached"),
+                _ => {
+                    error.with_remedy("a seccomp filter or a security module forbids executing memory files")
+                }
+            })
         }
     }
 }

@@ -39,7 +39,7 @@ struct ChildPlan {
 pub(crate) struct Launched {
     pub pid: libc::pid_t,
     pub pidfd: OwnedFd,
-    /// The error of `execveat`; the process has then ended.
+    /// The error of `execveat` or of what precedes it; the process has then ended.
     pub exec_error: Option<i32>,
 }
 
@@ -97,19 +97,15 @@ extern "C" fn child(argument: *mut c_void) -> c_int {
     // SAFETY: plain system calls on numbers and on pointers from the plan; argv and envp end with null.
     // A failing `_exit` cannot happen.
     unsafe {
-        // Out of the way of the two numbers first. A failure shows when the launcher does not find them.
+        // Out of the way of the two numbers first.
         let lift = |fd| libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, HOST_FD + 1);
         let (launcher, control, host) = (lift(plan.launcher), lift(plan.control), lift(plan.host));
-        libc::dup3(control, CONTROL_FD, 0);
-        libc::dup3(host, HOST_FD, 0);
-        libc::syscall(
-            libc::SYS_execveat,
-            launcher,
-            c"".as_ptr(),
-            plan.argv.as_ptr(),
-            plan.envp.as_ptr(),
-            libc::AT_EMPTY_PATH,
-        );
+        let lifted = launcher >= 0 && control >= 0 && host >= 0;
+        if lifted && libc::dup3(control, CONTROL_FD, 0) >= 0 && libc::dup3(host, HOST_FD, 0) >= 0 {
+            let (path, flags) = (c"".as_ptr(), libc::AT_EMPTY_PATH);
+            let (argv, envp) = (plan.argv.as_ptr(), plan.envp.as_ptr());
+            libc::syscall(libc::SYS_execveat, launcher, path, argv, envp, flags);
+        }
         plan.errno.store(*libc::__errno_location(), Relaxed);
         libc::_exit(127)
     }
