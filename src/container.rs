@@ -1,21 +1,16 @@
 //! The builder: the face of the library.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::identity::IdentityConfig;
-use crate::config::limits::Limits;
-use crate::config::mounts::{FileConfig, Operation, Root};
-use crate::config::namespaces::NamespaceConfig;
-use crate::config::program::Program;
-use crate::config::stdio::StdioConfig;
+use crate::config::mounts::{Operation, Root};
 use crate::config::{
-    Bind, Capabilities, CapabilitySets, IdMapping, NamespaceSource, Namespaces, Overlay, Proc, Resource,
-    Stdio, Tmpfs,
+    Bind, Capabilities, CapabilitySets, Description, IdMapping, NamespaceSource, Namespaces, Overlay, Proc,
+    Resource, Stdio, Tmpfs,
 };
 use crate::error::Result;
 use crate::host::{self, Child, Output};
@@ -58,12 +53,7 @@ use crate::host::{self, Child, Output};
 #[derive(Clone, Debug, Default)]
 #[must_use = "a container does nothing until it is spawned"]
 pub struct Container {
-    pub(crate) program: Program,
-    pub(crate) namespaces: NamespaceConfig,
-    pub(crate) files: FileConfig,
-    pub(crate) identity: IdentityConfig,
-    pub(crate) stdio: StdioConfig,
-    pub(crate) limits: Limits,
+    pub(crate) description: Description,
 }
 
 /// # The program
@@ -76,27 +66,27 @@ impl Container {
     /// The program to run, as seen from inside. A name without `/` is looked up in the `PATH` that the
     /// workload will have.
     pub fn command(mut self, program: impl AsRef<OsStr>) -> Self {
-        self.program.name = Some(program.as_ref().to_owned());
+        self.description.program.name = Some(program.as_ref().to_owned());
         self
     }
 
     /// Adds an argument.
     pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
-        self.program.arguments.push(argument.as_ref().to_owned());
+        self.description.program.arguments.push(argument.as_ref().to_owned());
         self
     }
 
     /// Adds arguments.
     pub fn args<S: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = S>) -> Self {
         let arguments = arguments.into_iter().map(|argument| argument.as_ref().to_owned());
-        self.program.arguments.extend(arguments);
+        self.description.program.arguments.extend(arguments);
         self
     }
 
     /// Sets an environment variable.
     pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         let (key, value) = (key.as_ref().to_owned(), value.as_ref().to_owned());
-        self.program.environment.variables.insert(key, value);
+        self.description.program.environment.variables.insert(key, value);
         self
     }
 
@@ -107,19 +97,19 @@ impl Container {
 
     /// Removes an environment variable, be it one of the defaults.
     pub fn env_remove(mut self, key: impl AsRef<OsStr>) -> Self {
-        self.program.environment.variables.remove(key.as_ref());
+        self.description.program.environment.variables.remove(key.as_ref());
         self
     }
 
     /// Removes all environment variables, the defaults too. The host's are never passed on.
     pub fn env_clear(mut self) -> Self {
-        self.program.environment.variables.clear();
+        self.description.program.environment.variables.clear();
         self
     }
 
     /// The working directory, an absolute path inside. The default is `/`.
     pub fn current_dir(mut self, directory: impl AsRef<Path>) -> Self {
-        self.program.directory = Some(directory.as_ref().to_owned());
+        self.description.program.directory = Some(directory.as_ref().to_owned());
         self
     }
 
@@ -141,7 +131,7 @@ impl Container {
     }
 
     fn stream(mut self, number: usize, stdio: Stdio) -> Self {
-        self.stdio.streams[number] = Some(stdio);
+        self.description.stdio.streams[number] = Some(stdio);
         self
     }
 
@@ -150,7 +140,7 @@ impl Container {
     /// A descriptor of a *directory* of the host lets the workload reach everything below it, and by `..`
     /// above it, that its user id may: a loosening.
     pub fn fd(mut self, number: u32, fd: impl Into<OwnedFd>) -> Self {
-        self.stdio.extra.push((number, Arc::new(fd.into())));
+        self.description.stdio.extra.push((number, Arc::new(fd.into())));
         self
     }
 }
@@ -159,7 +149,7 @@ impl Container {
 impl Container {
     /// Which namespaces are new; the others are the host's. The default is [`Namespaces::all`].
     pub fn namespaces(mut self, new: Namespaces) -> Self {
-        self.namespaces.new = new;
+        self.description.namespaces.new = new;
         self
     }
 
@@ -170,7 +160,7 @@ impl Container {
     /// processes; init is then an ordinary process, and cannot end what a descendant of the workload
     /// leaves behind if init itself is killed.
     pub fn share(mut self, kinds: Namespaces) -> Self {
-        self.namespaces.new -= kinds;
+        self.description.namespaces.new -= kinds;
         self
     }
 
@@ -189,28 +179,28 @@ impl Container {
     /// # Ok::<(), cofferdam::Error>(())
     /// ```
     pub fn join(mut self, kinds: Namespaces, source: impl Into<NamespaceSource>) -> Self {
-        self.namespaces.new -= kinds;
-        self.namespaces.joined.push((kinds, source.into()));
+        self.description.namespaces.new -= kinds;
+        self.description.namespaces.joined.push((kinds, source.into()));
         self
     }
 
     /// The host name, up to 64 bytes. The default is `cofferdam`.
     pub fn hostname(mut self, name: impl AsRef<OsStr>) -> Self {
-        self.namespaces.host_name = Some(name.as_ref().to_owned());
+        self.description.namespaces.host_name = Some(name.as_ref().to_owned());
         self
     }
 
     /// Moves the workload's `CLOCK_MONOTONIC` ahead of the host's, or with a negative value back.
     /// Seconds; the sum must not be negative. See time_namespaces(7).
     pub fn monotonic_offset(mut self, seconds: i64) -> Self {
-        self.namespaces.clock.monotonic = seconds;
+        self.description.namespaces.clock.monotonic = seconds;
         self
     }
 
     /// Moves the workload's `CLOCK_BOOTTIME`, which is what `uptime` shows. Seconds; the sum must not be
     /// negative.
     pub fn boottime_offset(mut self, seconds: i64) -> Self {
-        self.namespaces.clock.boottime = seconds;
+        self.description.namespaces.clock.boottime = seconds;
         self
     }
 }
@@ -224,7 +214,8 @@ impl Container {
     /// A directory of the host is the root file system, read-only. Mount points that it lacks are added
     /// by an overlay, and the directory stays as it is.
     pub fn rootfs(mut self, directory: impl AsRef<Path>) -> Self {
-        self.files.root = Root::Directory { path: directory.as_ref().to_owned(), writable: false };
+        self.description.files.root =
+            Root::Directory { path: directory.as_ref().to_owned(), writable: false };
         self
     }
 
@@ -234,13 +225,13 @@ impl Container {
     /// The workload of root has a user id that owns nothing on the host: to write, it needs a directory
     /// open to all, or an id chosen with [`IdMapping::Host`].
     pub fn rootfs_writable(mut self, directory: impl AsRef<Path>) -> Self {
-        self.files.root = Root::Directory { path: directory.as_ref().to_owned(), writable: true };
+        self.description.files.root = Root::Directory { path: directory.as_ref().to_owned(), writable: true };
         self
     }
 
     /// An overlay is the root file system; its own target is not looked at.
     pub fn rootfs_overlay(mut self, overlay: Overlay) -> Self {
-        self.files.root = Root::Overlay(overlay);
+        self.description.files.root = Root::Overlay(overlay);
         self
     }
 
@@ -293,26 +284,26 @@ impl Container {
     }
 
     fn operation(mut self, operation: Operation) -> Self {
-        self.files.operations.push(operation);
+        self.description.files.operations.push(operation);
         self
     }
 
     /// What `/proc` is. The default is [`Proc::New`].
     pub fn proc(mut self, proc: Proc) -> Self {
-        self.files.proc = proc;
+        self.description.files.proc = proc;
         self
     }
 
     /// Whether there is a minimal `/dev`: `null`, `zero`, `full`, `random`, `urandom`, `tty`, `pts`,
     /// `shm`, `mqueue` and the usual links. The default is yes.
     pub fn dev(mut self, wanted: bool) -> Self {
-        self.files.dev = wanted;
+        self.description.files.dev = wanted;
         self
     }
 
     /// Size of the private `/tmp` in bytes; 0 for none. The default is 256 MiB.
     pub fn tmp_size(mut self, bytes: u64) -> Self {
-        self.files.tmp_size = bytes;
+        self.description.files.tmp_size = bytes;
         self
     }
 }
@@ -322,7 +313,7 @@ impl Container {
     /// User and group id inside. The default is 1000 and 1000; without a user namespace of its own it is
     /// 65534 (`nobody`) for root, and the caller's for others.
     pub fn user(mut self, uid: u32, gid: u32) -> Self {
-        self.identity.user = Some((uid, gid));
+        self.description.identity.user = Some((uid, gid));
         self
     }
 
@@ -331,26 +322,26 @@ impl Container {
     /// With a single mapped id and without root the kernel forbids to drop the caller's own
     /// supplementary groups: they show as `nogroup` and still count for access to files of the host.
     pub fn groups(mut self, gids: impl IntoIterator<Item = u32>) -> Self {
-        self.identity.groups = gids.into_iter().collect();
+        self.description.identity.groups = gids.into_iter().collect();
         self
     }
 
     /// How ids inside correspond to the host's.
     pub fn id_mapping(mut self, mapping: IdMapping) -> Self {
-        self.identity.mapping = mapping;
+        self.description.identity.mapping = mapping;
         self
     }
 
     /// The umask. The default is 022.
     pub fn umask(mut self, mask: u32) -> Self {
-        self.identity.umask = mask;
+        self.description.identity.umask = mask;
         self
     }
 
     /// Whether set-user-ID files and the like can give the workload more privileges. `false` is a
     /// loosening; the default is `true`.
     pub fn no_new_privs(mut self, wanted: bool) -> Self {
-        self.identity.no_new_privs = wanted;
+        self.description.identity.no_new_privs = wanted;
         self
     }
 
@@ -361,42 +352,42 @@ impl Container {
 
     /// Gives the workload these capability sets: a loosening.
     pub fn capability_sets(mut self, sets: CapabilitySets) -> Self {
-        self.identity.capabilities = sets;
+        self.description.identity.capabilities = sets;
         self
     }
 
     /// A resource limit, soft and hard; `u64::MAX` for none. The default is the host's, and 0 for
     /// [`Resource::Core`].
     pub fn rlimit(mut self, resource: Resource, soft: u64, hard: u64) -> Self {
-        self.identity.rlimits.retain(|(known, ..)| *known != resource);
-        self.identity.rlimits.push((resource, soft, hard));
+        self.description.identity.rlimits.retain(|(known, ..)| *known != resource);
+        self.description.identity.rlimits.push((resource, soft, hard));
         self
     }
 
     /// The nice value, -20 to 19. The default is the host's.
     pub fn nice(mut self, value: i32) -> Self {
-        self.identity.nice = Some(value);
+        self.description.identity.nice = Some(value);
         self
     }
 
     /// The CPUs that the workload starts on, by number (sched_setaffinity(2)). The workload can change
     /// it; the limit that it cannot change is a cpuset.
     pub fn affinity(mut self, cpus: impl IntoIterator<Item = usize>) -> Self {
-        self.identity.affinity = Some(cpus.into_iter().collect());
+        self.description.identity.affinity = Some(cpus.into_iter().collect());
         self
     }
 
     /// How eagerly the out-of-memory killer picks the workload, -1000 to 1000; see
     /// proc_pid_oom_score_adj(5). Below the host's own it needs `CAP_SYS_RESOURCE`.
     pub fn oom_score_adj(mut self, value: i32) -> Self {
-        self.identity.oom_score_adj = Some(value);
+        self.description.identity.oom_score_adj = Some(value);
         self
     }
 
     /// Whether addresses are randomised. `false` makes runs reproducible and attacks easier; the default
     /// is `true`.
     pub fn aslr(mut self, wanted: bool) -> Self {
-        self.identity.aslr = wanted;
+        self.description.identity.aslr = wanted;
         self
     }
 }
@@ -408,27 +399,27 @@ impl Container {
     /// The most memory that the container can use, in bytes, with no swap beside it: page cache, tmpfs
     /// and kernel memory count. Needs a writable cgroup with the memory controller.
     pub fn memory_limit(mut self, bytes: u64) -> Self {
-        self.limits.memory = Some(bytes);
+        self.description.limits.memory = Some(bytes);
         self
     }
 
     /// The most processes and threads. Needs a writable cgroup with the pids controller.
     pub fn pids_limit(mut self, count: u64) -> Self {
-        self.limits.pids = Some(count);
+        self.description.limits.pids = Some(count);
         self
     }
 
     /// The most CPU time per time, in CPUs: 1.5 is one and a half. Needs a writable cgroup with the cpu
     /// controller.
     pub fn cpus(mut self, cpus: f64) -> Self {
-        self.limits.cpus = Some(cpus);
+        self.description.limits.cpus = Some(cpus);
         self
     }
 
     /// The most time from the start of the workload to its end. Init enforces it, whatever the host
     /// does.
     pub fn wall_time_limit(mut self, time: Duration) -> Self {
-        self.limits.wall_time = Some(time);
+        self.description.limits.wall_time = Some(time);
         self
     }
 }
@@ -442,7 +433,7 @@ impl Container {
     /// Anything that keeps the program from running as described: see [`Error`](crate::Error). Nothing is
     /// left behind.
     pub fn spawn(&self) -> Result<Child> {
-        host::spawn(self, Stdio::inherit(), Stdio::inherit())
+        host::spawn(&self.description, Stdio::inherit(), Stdio::inherit())
     }
 
     /// Runs the program to its end. Standard streams are the host's unless set.
@@ -466,7 +457,7 @@ impl Container {
     /// # Errors
     /// As [`spawn`](Self::spawn), or when reading fails.
     pub fn output(&self) -> Result<Output> {
-        host::spawn(self, Stdio::null(), Stdio::piped())?.wait_with_output()
+        host::spawn(&self.description, Stdio::null(), Stdio::piped())?.wait_with_output()
     }
 
     /// The steps that a run would take here, one a line, with the names that errors use. Nothing is
@@ -475,11 +466,6 @@ impl Container {
     /// # Errors
     /// As [`spawn`](Self::spawn), for what is found before anything is created.
     pub fn explain(&self) -> Result<String> {
-        host::explain(self)
-    }
-
-    /// The name of the host inside.
-    pub(crate) fn host_name(&self) -> OsString {
-        self.namespaces.host_name.clone().unwrap_or_else(|| "cofferdam".into())
+        host::explain(&self.description)
     }
 }

@@ -215,6 +215,7 @@ mod container;
 mod error;
 mod host;
 mod plan;
+mod probe;
 mod report;
 mod wire;
 
@@ -229,5 +230,6 @@ pub use config::{
 };
 pub use container::Container;
 pub use error::{Error, ErrorKind, Result};
-pub use host::{Child, Feature, Finding, Host, Output};
+pub use host::{Child, Output};
+pub use probe::{Feature, Finding, Host};
 pub use report::{Cause, Enforcement, MemorySource, Report};

@@ -11,3 +11,23 @@ pub use identity::{Capabilities, CapabilitySets, IdMap, IdMapping, Resource};
 pub use mounts::{Bind, Overlay, Proc, Tmpfs};
 pub use namespaces::{NamespaceSource, Namespaces};
 pub use stdio::Stdio;
+
+use std::ffi::OsString;
+
+/// All that a [`Container`](crate::Container) says: what plans are made from.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Description {
+    pub program: program::Program,
+    pub namespaces: namespaces::NamespaceConfig,
+    pub files: mounts::FileConfig,
+    pub identity: identity::IdentityConfig,
+    pub stdio: stdio::StdioConfig,
+    pub limits: limits::Limits,
+}
+
+impl Description {
+    /// The name of the host inside.
+    pub fn host_name(&self) -> OsString {
+        self.namespaces.host_name.clone().unwrap_or_else(|| "cofferdam".into())
+    }
+}

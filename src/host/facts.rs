@@ -11,9 +11,9 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::stat::Mode;
 
 use super::cgroup;
+use crate::config::Description;
 use crate::config::mounts::{Bind, BindSource, Operation, Overlay, Root, Upper};
 use crate::config::{IdMap, IdMapping, Namespaces};
-use crate::container::Container;
 use crate::error::{Error, Result};
 use crate::plan::{Caller, Facts, FileFact, NOBODY, ViewEntry, mount_targets};
 
@@ -44,7 +44,7 @@ const FIRST_USER_NAMESPACE: u64 = 0xEFFF_FFFD;
 const PIDS: u32 = 1 << 22;
 
 /// Looks at all that the plan of this container depends on.
-pub(super) fn gather(container: &Container, cgroups: &[cgroup::GroupPlan]) -> Result<Facts> {
+pub(super) fn gather(container: &Description, cgroups: &[cgroup::GroupPlan]) -> Result<Facts> {
     let new_mounts = container.namespaces.new.contains(Namespaces::MOUNT);
     let mut facts = Facts { caller: caller(container), ..Facts::default() };
     // Needed for relative paths only, which fail later where there is no current directory.
@@ -71,7 +71,7 @@ pub(super) fn gather(container: &Container, cgroups: &[cgroup::GroupPlan]) -> Re
     Ok(facts)
 }
 
-fn caller(container: &Container) -> Caller {
+fn caller(container: &Description) -> Caller {
     let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
     let mut caller = Caller { uid, gid, privileged: privileged(), ..Caller::default() };
     if caller.privileged {
@@ -97,7 +97,7 @@ fn ids_exist(first: u32, count: u32) -> bool {
 }
 
 /// Root in the sense that counts here: able to map any id and to copy mounts.
-pub(super) fn privileged() -> bool {
+pub(crate) fn privileged() -> bool {
     let has = |capability| caps::has_cap(None, CapSet::Effective, capability).unwrap_or(false);
     [Capability::CAP_SYS_ADMIN, Capability::CAP_SETUID, Capability::CAP_SETGID].into_iter().all(has)
 }
@@ -183,7 +183,7 @@ fn java_configurations() -> Vec<PathBuf> {
     machines.flatten().filter_map(configuration).collect()
 }
 
-fn sources(container: &Container) -> Result<Vec<Option<FileFact>>> {
+fn sources(container: &Description) -> Result<Vec<Option<FileFact>>> {
     container.files.operations.iter().map(source).collect()
 }
 

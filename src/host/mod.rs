@@ -9,12 +9,11 @@ mod facts;
 mod id_maps;
 mod launcher;
 mod output;
-mod probe;
 mod spawn;
 mod stdio;
 mod sys;
 
 pub use child::{Child, Output};
-pub use probe::{Feature, Finding, Host};
 
-pub(crate) use spawn::{explain, spawn};
+pub(crate) use facts::privileged;
+pub(crate) use spawn::{explain, rehearse, rehearse_limits, spawn};

@@ -16,16 +16,16 @@ use super::launcher::launcher;
 use super::stdio::Stream;
 use super::sys::Attached;
 use super::{diagnose, facts, id_maps, sys};
+use crate::config::Description;
 use crate::config::namespaces::SourceKind;
 use crate::config::stdio::Stdio;
-use crate::container::Container;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{self, Plan, Resource, TreeSource};
 use crate::report::Enforcement;
 use crate::wire::{Command, Header, Record};
 
 /// The steps of a run, in words.
-pub(crate) fn explain(container: &Container) -> Result<String> {
+pub(crate) fn explain(container: &Description) -> Result<String> {
     let (plan, groups) = prepare(container)?;
     let mut text = String::new();
     for group in &groups {
@@ -35,7 +35,7 @@ pub(crate) fn explain(container: &Container) -> Result<String> {
 }
 
 /// Starts the container. `input` and `output` count where the container does not say.
-pub(crate) fn spawn(container: &Container, input: Stdio, output: Stdio) -> Result<Child> {
+pub(crate) fn spawn(container: &Description, input: Stdio, output: Stdio) -> Result<Child> {
     let (plan, groups) = prepare(container)?;
     let streams = open_streams(container, &input, &output)?;
     let enforced_by = enforcement(container, &groups);
@@ -43,7 +43,7 @@ pub(crate) fn spawn(container: &Container, input: Stdio, output: Stdio) -> Resul
     start(&plan, streams, groups, enforced_by)
 }
 
-fn prepare(container: &Container) -> Result<(Plan, Vec<cgroup::GroupPlan>)> {
+fn prepare(container: &Description) -> Result<(Plan, Vec<cgroup::GroupPlan>)> {
     plan::validate(container)?;
     let groups = cgroup::plan(&container.limits)?;
     let facts = facts::gather(container, &groups)?;
@@ -52,14 +52,16 @@ fn prepare(container: &Container) -> Result<(Plan, Vec<cgroup::GroupPlan>)> {
 }
 
 /// Carries out the plan up to the workload, which is left out: what the probe tries.
-pub(crate) fn rehearse(container: &Container) -> Result<()> {
-    let (mut plan, _) = prepare(&container.clone().command("rehearsal"))?;
+pub(crate) fn rehearse(container: &Description) -> Result<()> {
+    let mut container = container.clone();
+    container.program.name = Some("rehearsal".into());
+    let (mut plan, _) = prepare(&container)?;
     let workload = plan.steps.iter().position(|step| matches!(step, plan::Step::StartWorkload {}));
     let of_the_workload = plan.steps.split_off(workload.unwrap_or_default());
     // Its own namespaces can be made by init as well.
     plan.steps.extend(of_the_workload.into_iter().filter(|step| matches!(step, plan::Step::Unshare { .. })));
     let null = Stdio::null();
-    let streams = open_streams(&Container::new(), &null, &null)?;
+    let streams = open_streams(&Description::default(), &null, &null)?;
     let opened = Opened::open(&plan, &streams, &Groups::default())?;
     let starting = clone_init(&plan)?;
     let result = starting.set_up(&plan, &opened).map(drop);
@@ -67,7 +69,12 @@ pub(crate) fn rehearse(container: &Container) -> Result<()> {
     result
 }
 
-fn enforcement(container: &Container, groups: &[cgroup::GroupPlan]) -> Vec<Enforcement> {
+/// Creates the groups that limits need, and removes them.
+pub(crate) fn rehearse_limits(container: &Description) -> Result<()> {
+    cgroup::plan(&container.limits).and_then(cgroup::create).map(drop)
+}
+
+fn enforcement(container: &Description, groups: &[cgroup::GroupPlan]) -> Vec<Enforcement> {
     let mut list: Vec<_> = groups.iter().flat_map(cgroup::GroupPlan::enforcement).collect();
     if container.limits.wall_time.is_some() {
         list.push(Enforcement { limit: "wall_time", mechanism: "init" });
@@ -75,7 +82,7 @@ fn enforcement(container: &Container, groups: &[cgroup::GroupPlan]) -> Vec<Enfor
     list
 }
 
-fn open_streams(container: &Container, input: &Stdio, output: &Stdio) -> Result<[Stream; 3]> {
+fn open_streams(container: &Description, input: &Stdio, output: &Stdio) -> Result<[Stream; 3]> {
     let chosen = &container.stdio.streams;
     Ok([
         Stream::open(0, chosen[0].as_ref().unwrap_or(input))?,

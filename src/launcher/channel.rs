@@ -1,9 +1,9 @@
 //! Talking to the host over the control socket.
 
 use super::abi;
+use super::shared::Shared;
 use super::state::{Descriptors, Failure, Plan};
 use super::sys::{self, Control, Errno, Fd, Result, Spawned};
-use super::workload::Shared;
 use crate::wire::{CONTROL_FD, HOST_FD, Header, Record};
 
 const CONTROL: Fd = Fd(CONTROL_FD);

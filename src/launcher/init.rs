@@ -4,9 +4,9 @@
 use super::abi::{self, PollFd};
 use super::channel;
 use super::processes::Processes;
+use super::shared::Shared;
 use super::state::Places;
 use super::sys::{self, Fd, Spawned};
-use super::workload::Shared;
 use crate::wire::{CONTROL_FD, Command, End, Ending, HOST_FD, Header, Record};
 
 /// What init watches and knows.

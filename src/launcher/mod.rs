@@ -17,6 +17,7 @@ mod init;
 mod mounts;
 mod paths;
 mod processes;
+mod shared;
 mod state;
 mod steps;
 mod sys;

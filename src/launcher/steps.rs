@@ -4,6 +4,7 @@ use core::ffi::CStr;
 
 use super::abi;
 use super::channel::{Reporter, send};
+use super::shared::Shared;
 use super::state::{Failure, In, Outcome, Places, Plan};
 use super::sys::{self, Errno, Fork};
 use super::{identity, init, mounts, system, workload};
@@ -52,7 +53,7 @@ impl Walk {
     /// Creates the process that carries out the rest of the plan and becomes the workload, and goes on as
     /// init. Returns only the failure to do so.
     fn start_workload(&mut self) -> Outcome {
-        let shared = workload::Shared::new()?;
+        let shared = Shared::new()?;
         // As PID 1 init gets all orphans; elsewhere it must ask for them before there can be any.
         if sys::getpid() != 1 {
             sys::prctl(abi::PR_SET_CHILD_SUBREAPER, 1)?;
@@ -71,7 +72,7 @@ impl Walk {
     }
 
     /// The child works on a walk of its own, as it moves the descriptors, which remain where they are here.
-    fn spawn(&mut self, share: bool, shared: workload::Shared) -> sys::Result<sys::Spawned> {
+    fn spawn(&mut self, share: bool, shared: Shared) -> sys::Result<sys::Spawned> {
         let plan = self.plan.clone();
         let reporter = Reporter::Init(shared);
         let walk = Walk { plan, rest: self.rest, places: self.places, reporter, index: self.index + 1 };

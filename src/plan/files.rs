@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::text::{c_path, digits};
 use super::{Builder, FileFact, Resource, Step, TreeSource};
+use crate::config::Description;
 use crate::config::Namespaces;
 use crate::config::mounts::{Bind, BindSource, Operation, Overlay, Proc, Root, Tmpfs, Upper};
-use crate::container::Container;
 use crate::error::Result;
 use crate::wire::NO_FD;
 use libc::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
@@ -16,7 +16,7 @@ pub(super) const PLAIN: u64 = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
 
 /// The places that steps will mount on in a root file system from the host, and whether the place is a
 /// directory.
-pub(crate) fn mount_targets(container: &Container, sources: &[Option<FileFact>]) -> Vec<(PathBuf, bool)> {
+pub(crate) fn mount_targets(container: &Description, sources: &[Option<FileFact>]) -> Vec<(PathBuf, bool)> {
     let files = &container.files;
     let mut targets = Vec::new();
     if files.proc != Proc::None {

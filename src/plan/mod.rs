@@ -26,8 +26,8 @@ pub(crate) use files::mount_targets;
 pub(crate) use identity::{IdMaps, MapWriter, NOBODY};
 pub(crate) use validate::validate;
 
+use crate::config::Description;
 use crate::config::namespaces::SourceKind;
-use crate::container::Container;
 use crate::error::Result;
 use crate::wire;
 
@@ -80,7 +80,7 @@ pub(crate) struct Plan {
 
 /// A plan in the making.
 struct Builder<'a> {
-    container: &'a Container,
+    container: &'a Description,
     facts: &'a Facts,
     plan: Plan,
 }
@@ -98,7 +98,7 @@ impl Builder<'_> {
 }
 
 /// Makes the plan of a container that has been validated.
-pub(crate) fn build(container: &Container, facts: &Facts) -> Result<Plan> {
+pub(crate) fn build(container: &Description, facts: &Facts) -> Result<Plan> {
     let mut builder = Builder { container, facts, plan: Plan::empty() };
     builder.enter_namespaces()?;
     builder.files()?;

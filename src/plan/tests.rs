@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::*;
+use crate::Container;
 use crate::config::{Bind, Capabilities, IdMap, IdMapping, Namespaces, Overlay, Proc, Resource, Tmpfs};
 use crate::error::ErrorKind;
 use crate::wire::NO_FD;
@@ -25,8 +26,8 @@ fn program() -> Container {
 }
 
 fn plan(container: &Container, facts: &Facts) -> Plan {
-    validate(container).expect("valid");
-    build(container, facts).expect("a plan")
+    validate(&container.description).expect("valid");
+    build(&container.description, facts).expect("a plan")
 }
 
 fn names(plan: &Plan) -> Vec<&'static str> {
@@ -38,7 +39,7 @@ fn position(plan: &Plan, name: &str) -> usize {
 }
 
 fn refusal(container: Container) -> crate::Error {
-    let error = validate(&container).expect_err("invalid");
+    let error = validate(&container.description).expect_err("invalid");
     assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
     error
 }
@@ -158,11 +159,11 @@ fn ids_that_are_not_mapped_are_refused() {
     let range = vec![IdMap { inside: 0, outside: 100_000, count: 10 }];
     let mapping = IdMapping::Ranges { uids: range.clone(), gids: range };
     let container = program().id_mapping(mapping.clone()).user(10, 0);
-    let error = build(&container, &privileged()).expect_err("unmapped");
+    let error = build(&container.description, &privileged()).expect_err("unmapped");
     assert!(error.to_string().contains("user id 10 is not mapped"), "{error}");
 
     let container = program().id_mapping(mapping).user(9, 9).groups([10]);
-    let error = build(&container, &privileged()).expect_err("unmapped");
+    let error = build(&container.description, &privileged()).expect_err("unmapped");
     assert!(error.to_string().contains("group 10 is not mapped"), "{error}");
 }
 

@@ -5,13 +5,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
 
 use super::text::{c_path, c_string};
+use crate::config::Description;
 use crate::config::identity::{IdMap, IdMapping, IdentityConfig};
 use crate::config::limits::Limits;
 use crate::config::mounts::{BindSource, FileConfig, Operation, Overlay, Root, Tmpfs, Upper};
 use crate::config::namespaces::{NamespaceConfig, Namespaces};
 use crate::config::program::Program;
 use crate::config::stdio::StdioConfig;
-use crate::container::Container;
 use crate::error::{Error, Result};
 
 /// The longest host name, `__NEW_UTS_LEN`.
@@ -22,7 +22,7 @@ const EXTRA_FDS: usize = crate::wire::MAX_FDS - 100;
 const MAX_BYTES: u64 = 1 << 60;
 
 /// Checks everything that can be checked without looking at the host.
-pub(crate) fn validate(container: &Container) -> Result<()> {
+pub(crate) fn validate(container: &Description) -> Result<()> {
     program(&container.program)?;
     namespaces(&container.namespaces)?;
     host_name(&container.host_name())?;

@@ -6,8 +6,7 @@ use crate::config::{IdMapping, Namespaces, Overlay};
 use crate::container::Container;
 use crate::error::Error;
 
-use super::{cgroup, facts};
-use crate::config::limits::Limits;
+use crate::host;
 
 /// What a host may or may not allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -106,11 +105,12 @@ impl Host {
         findings.push(finding(Feature::Overlay, run(&with_overlay())));
         let several = Container::new().id_mapping(IdMapping::Subordinate).user(1, 1);
         findings.push(finding(Feature::SubordinateIds, run(&several)));
-        let limits = |limits: Limits| cgroup::plan(&limits).and_then(cgroup::create).map(drop);
-        let memory = Limits { memory: Some(64 << 20), ..Limits::default() };
-        findings.push(finding(Feature::MemoryLimit, limits(memory)));
-        findings.push(finding(Feature::PidsLimit, limits(Limits { pids: Some(64), ..Limits::default() })));
-        findings.push(finding(Feature::CpusLimit, limits(Limits { cpus: Some(1.0), ..Limits::default() })));
+        let program = Container::new().command("rehearsal");
+        let limits = |container: Container| host::rehearse_limits(&container.description);
+        let memory = limits(program.clone().memory_limit(64 << 20));
+        findings.push(finding(Feature::MemoryLimit, memory));
+        findings.push(finding(Feature::PidsLimit, limits(program.clone().pids_limit(64))));
+        findings.push(finding(Feature::CpusLimit, limits(program.cpus(1.0))));
         Host { findings }
     }
 
@@ -131,12 +131,12 @@ fn finding(feature: Feature, result: Result<(), Error>) -> Finding {
 
 /// Runs init through all steps but those of a workload.
 fn run(container: &Container) -> Result<(), Error> {
-    super::spawn::rehearse(container)
+    host::rehearse(&container.description)
 }
 
 /// One kind, with a user namespace where the caller needs one.
 fn only(kind: Namespaces) -> Container {
-    let user = if facts::privileged() { Namespaces::empty() } else { Namespaces::USER };
+    let user = if host::privileged() { Namespaces::empty() } else { Namespaces::USER };
     Container::new().namespaces(kind | user)
 }
 

@@ -1,0 +1,60 @@
+//! What the process that becomes the workload tells init until then.
+
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::state::Failure;
+use super::sys::{self, Errno, Result};
+use crate::wire::item;
+
+/// What the child tells init, through memory that both see, whether or not they share the rest. Init looks
+/// only when the child is gone or has become the workload, so the order of the writes does not matter.
+#[derive(Clone, Copy)]
+pub struct Shared {
+    words: &'static [AtomicU64; 4],
+}
+
+impl Shared {
+    pub fn new() -> Result<Self> {
+        sys::allocate_shared().map(|words| Shared { words })
+    }
+
+    /// The step last entered, the error number of a failure, its part, and the time before `execve`.
+    fn fields(&self) -> (&AtomicU64, &AtomicU64, &AtomicU64, &AtomicU64) {
+        let [step, errno, item, started] = self.words;
+        (step, errno, item, started)
+    }
+
+    pub fn enter_step(self, index: u32) {
+        self.fields().0.store(u64::from(index), Relaxed);
+    }
+
+    pub fn fail(self, step: u32, failure: Failure) {
+        let (at, errno, item, _) = self.fields();
+        at.store(u64::from(step), Relaxed);
+        errno.store(failure.errno.0 as u64, Relaxed);
+        item.store(u64::from(failure.item), Relaxed);
+    }
+
+    /// The step that failed. A child that ended without a word, killed from outside or for want of
+    /// memory, failed at the step it had reached.
+    pub fn failure(self) -> Option<(u32, Failure)> {
+        let (step, errno, part, started) = self.fields();
+        let errno = Errno(errno.load(Relaxed) as i32);
+        let failure = match errno {
+            Errno(0) if started.load(Relaxed) != 0 => return None,
+            Errno(0) => Failure { errno, item: item::VANISHED },
+            _ => Failure { errno, item: part.load(Relaxed) as u32 },
+        };
+        Some((step.load(Relaxed) as u32, failure))
+    }
+
+    /// Notes the time before `execve`.
+    pub fn starts_now(self) {
+        self.fields().3.store(sys::now(), Relaxed);
+    }
+
+    /// The moment of `execve`, on the clock that the child had then.
+    pub fn started(self) -> u64 {
+        self.fields().3.load(Relaxed)
+    }
+}
