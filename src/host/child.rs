@@ -6,7 +6,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{ChildStderr, ChildStdin, ChildStdout, ExitStatus};
 use std::time::{Duration, Instant};
 
-use nix::poll::PollTimeout;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 
 use super::cgroup::Groups;
@@ -128,6 +128,7 @@ impl Child {
     /// # Errors
     /// None that is known: the call fails only if the control socket does.
     pub fn kill(&self) -> Result<()> {
+        self.running.rouse_init();
         match self.running.channel.send(Command::Kill) {
             Err(error) if !is_gone(&error) => Err(Error::io("kill", "cannot tell init", &error)),
             _ => Ok(()),
@@ -235,20 +236,38 @@ impl Running {
         self.reaped = true;
     }
 
+    /// Outside a PID namespace of its own init is an ordinary process, which the workload can stop.
+    fn rouse_init(&self) {
+        if !self.init_is_pid_1 {
+            let _ = sys::pidfd_send_signal(self.workload.as_fd(), libc::SIGKILL);
+            let _ = sys::pidfd_send_signal(self.init.as_fd(), libc::SIGCONT);
+        }
+    }
+
+    /// Where init is not PID 1 only it can find what is to be ended; it does so when it sees that the host
+    /// is gone. An init that does not, because the workload keeps it from running, is given up.
+    fn init_ends_by_itself(&self) -> bool {
+        self.rouse_init();
+        let mut ended = [PollFd::new(self.init.as_fd(), PollFlags::POLLIN)];
+        retry(|| poll(&mut ended, PollTimeout::from(INIT_PATIENCE))).is_ok_and(|count| count > 0)
+    }
+
     /// Ends everything, without a report.
     fn end(&mut self) {
         if self.reaped {
             return;
         }
-        // Where init is not PID 1 only it can find what is to be ended; it does so when the host is gone.
         self.channel.shut_down();
-        if self.init_is_pid_1 {
+        if self.init_is_pid_1 || !self.init_ends_by_itself() {
             let _ = sys::pidfd_send_signal(self.init.as_fd(), libc::SIGKILL);
         }
         self.reap();
         self.groups.remove();
     }
 }
+
+/// Milliseconds that an init that is not PID 1 has for ending the container.
+const INIT_PATIENCE: u16 = 5_000;
 
 impl Drop for Running {
     fn drop(&mut self) {
