@@ -7,7 +7,9 @@
 //! - `RATIO name value`: two things measured in turn in one run. It says something about the library.
 //! - `SKIP name reason`: what could not be measured here.
 //!
-//! `-- --quick` measures for a shorter time, for CI. It works as root and as an ordinary user.
+//! `-- --quick` measures for a shorter time, for CI. It works as root and as an ordinary user. It needs a C
+//! compiler with a static C library, and rustc, which makes the bare program that a run is held against;
+//! bubblewrap is measured where it is installed. `docs/performance.md` says what the results mean.
 
 use std::error::Error;
 use std::fs;

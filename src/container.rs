@@ -34,8 +34,9 @@ use crate::host::{self, Child, Output};
 ///
 /// There are no limits unless set, and no system call filter yet: that comes with a later version.
 ///
-/// Setters take and return the value, so that they chain; errors in what they were given are found
-/// before anything is created, and returned by the call that runs the program.
+/// Setters take and return the value, so that they chain. None of them fails: errors in what they were
+/// given are found before anything is created, and returned by the call that runs the program, as
+/// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput).
 ///
 /// ```no_run
 /// use cofferdam::{Container, Namespaces};
@@ -57,14 +58,27 @@ pub struct Container {
 }
 
 /// # The program
+///
+/// ```
+/// use cofferdam::Container;
+/// let output = Container::new()
+///     .command("sh")
+///     .args(["-c", "pwd; echo $GREETING"])
+///     .env("GREETING", "hello")
+///     .current_dir("/tmp")
+///     .output()?;
+/// assert_eq!(output.stdout, b"/tmp\nhello\n");
+/// # Ok::<(), cofferdam::Error>(())
+/// ```
 impl Container {
     /// A container with the defaults described above, and no program yet.
     pub fn new() -> Self {
         Container::default()
     }
 
-    /// The program to run, as seen from inside. A name without `/` is looked up in the `PATH` that the
-    /// workload will have.
+    /// The program to run, as seen from inside; it is also the first argument, `argv[0]`. A name without
+    /// `/` is looked up in the `PATH` that the workload will have, as execvp(3) does, but a file that is no
+    /// program is not given to a shell.
     pub fn command(mut self, program: impl AsRef<OsStr>) -> Self {
         self.description.program.name = Some(program.as_ref().to_owned());
         self
@@ -83,7 +97,7 @@ impl Container {
         self
     }
 
-    /// Sets an environment variable.
+    /// Sets an environment variable. The name must not be empty or contain `=`.
     pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         let (key, value) = (key.as_ref().to_owned(), value.as_ref().to_owned());
         self.description.program.environment.variables.insert(key, value);
@@ -107,14 +121,15 @@ impl Container {
         self
     }
 
-    /// The working directory, an absolute path inside. The default is `/`.
+    /// The working directory, an absolute path inside. The default is `/`. It must exist
+    /// ([`directory`](Self::directory) makes one) and be open to the workload's user.
     pub fn current_dir(mut self, directory: impl AsRef<Path>) -> Self {
         self.description.program.directory = Some(directory.as_ref().to_owned());
         self
     }
 
     /// Standard input. The default is the host's for [`spawn`](Self::spawn) and
-    /// [`status`](Self::status), and nothing for [`output`](Self::output).
+    /// [`status`](Self::status), and `/dev/null` for [`output`](Self::output).
     pub fn stdin(self, stdio: impl Into<Stdio>) -> Self {
         self.stream(0, stdio.into())
     }
@@ -135,7 +150,19 @@ impl Container {
         self
     }
 
-    /// A further descriptor, which has `number` (3 or more) in the workload.
+    /// A further descriptor, which has `number` (3 to 1,048,576) in the workload. The `Container` and its
+    /// clones keep it open; all runs share its file offset.
+    ///
+    /// ```
+    /// use cofferdam::Container;
+    /// use std::io::{Seek, Write};
+    /// let mut file = tempfile::tempfile()?;
+    /// file.write_all(b"a line\n")?;
+    /// file.rewind()?;
+    /// let output = Container::new().command("sh").args(["-c", "cat <&7"]).fd(7, file).output()?;
+    /// assert_eq!(output.stdout, b"a line\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// A descriptor of a *directory* of the host lets the workload reach everything below it, and by `..`
     /// above it, that its user id may: a loosening.
@@ -147,13 +174,17 @@ impl Container {
 
 /// # Namespaces
 impl Container {
-    /// Which namespaces are new; the others are the host's. The default is [`Namespaces::all`].
+    /// Which namespaces are new; the others are the host's, unless [`join`](Self::join)ed later. The default
+    /// is [`Namespaces::all`]. It replaces what earlier calls of this and [`share`](Self::share) said.
     pub fn namespaces(mut self, new: Namespaces) -> Self {
         self.description.namespaces.new = new;
         self
     }
 
     /// Shares namespaces with the host: a loosening.
+    ///
+    /// An ordinary user can share others only along with a new [`USER`](Namespaces::USER), not that one
+    /// itself while others are new.
     ///
     /// With [`MOUNT`](Namespaces::MOUNT) the workload sees the host's files, and the container can have
     /// no root file system of its own. With [`PID`](Namespaces::PID) the workload sees the host's
@@ -167,15 +198,22 @@ impl Container {
     /// Enters existing namespaces, through a namespace file (open or by path) or those of a running
     /// [`Child`].
     ///
-    /// An ordinary user must join the user namespace that owns the others along with them.
+    /// An ordinary user must join the user namespace that owns the others along with them. All else is as
+    /// in every container: with the network alone the two share ports and abstract sockets, but no files and
+    /// no processes. With [`MOUNT`](Namespaces::MOUNT) the files are those of the other, and this container
+    /// can have no root file system or mounts of its own. The other must still run when this one is started;
+    /// the network then lasts until both have ended. Joining a [`Child`] needs Linux 5.8. See setns(2).
     ///
-    /// ```no_run
-    /// use cofferdam::{Container, Namespaces};
-    /// let server = Container::new().command("server").spawn()?;
+    /// ```
+    /// use cofferdam::{Cause, Container, Namespaces, Stdio};
+    /// let mut server = Container::new().command("sleep").arg("100").stdin(Stdio::null()).spawn()?;
     /// let client = Container::new()
-    ///     .command("client")
+    ///     .command("true")
     ///     .join(Namespaces::USER | Namespaces::NET, &server)
-    ///     .spawn()?;
+    ///     .status()?;
+    /// assert!(client.success());
+    /// server.kill()?;
+    /// assert_eq!(server.wait()?.cause(), Cause::Killed);
     /// # Ok::<(), cofferdam::Error>(())
     /// ```
     pub fn join(mut self, kinds: Namespaces, source: impl Into<NamespaceSource>) -> Self {
@@ -184,21 +222,31 @@ impl Container {
         self
     }
 
-    /// The host name, up to 64 bytes. The default is `cofferdam`.
+    /// The host name, up to 64 bytes. The default is `cofferdam`. It needs a new
+    /// [`UTS`](Namespaces::UTS) namespace.
     pub fn hostname(mut self, name: impl AsRef<OsStr>) -> Self {
         self.description.namespaces.host_name = Some(name.as_ref().to_owned());
         self
     }
 
     /// Moves the workload's `CLOCK_MONOTONIC` ahead of the host's, or with a negative value back.
-    /// Seconds; the sum must not be negative. See time_namespaces(7).
+    /// Seconds; the sum must not be negative. See time_namespaces(7), Linux 5.6. It needs a new
+    /// [`TIME`](Namespaces::TIME) namespace. The wall clock, `CLOCK_REALTIME`, cannot be moved.
+    ///
+    /// ```
+    /// use cofferdam::Container;
+    /// let container = Container::new().command("cat").arg("/proc/uptime").boottime_offset(1_000_000_000);
+    /// let uptime = String::from_utf8(container.output()?.stdout).unwrap_or_default();
+    /// assert!(uptime.starts_with("100"));
+    /// # Ok::<(), cofferdam::Error>(())
+    /// ```
     pub fn monotonic_offset(mut self, seconds: i64) -> Self {
         self.description.namespaces.clock.monotonic = seconds;
         self
     }
 
     /// Moves the workload's `CLOCK_BOOTTIME`, which is what `uptime` shows. Seconds; the sum must not be
-    /// negative.
+    /// negative. As [`monotonic_offset`](Self::monotonic_offset) otherwise.
     pub fn boottime_offset(mut self, seconds: i64) -> Self {
         self.description.namespaces.clock.boottime = seconds;
         self
@@ -210,9 +258,32 @@ impl Container {
 /// The root file system is made first, then `/proc`, `/dev` and `/tmp`, then everything else in the
 /// order of the calls. An operation whose target is exactly `/proc`, `/dev`, `/dev/shm` or `/tmp` takes
 /// the place of the default there.
+///
+/// Paths inside are absolute; links in them are followed, never out of the root file system. Paths of the
+/// host are looked up anew in each run, links followed; a relative one starts at the host program's working
+/// directory. A source that is missing is an error ([`ErrorKind::NotFound`](crate::ErrorKind::NotFound))
+/// unless the bind is [`optional`](Bind::optional).
+///
+/// What lies below a root file system or a writable bind of the host is the host's: a mount point that is
+/// missing there is made, empty, and stays. A place in what cannot be written must exist already.
+///
+/// ```
+/// use cofferdam::{Container, Tmpfs};
+/// let output = Container::new()
+///     .file("/etc/motd", "welcome\n")
+///     .file_with_mode("/app/run", "#!/bin/sh\ncat /etc/motd\necho x >/work/file && ls /work\n", 0o755)
+///     .tmpfs(Tmpfs::new("/work").size(1 << 20))
+///     .symlink("/app/run", "/start")
+///     .command("/start")
+///     .output()?;
+/// assert_eq!(output.stdout, b"welcome\nfile\n");
+/// # Ok::<(), cofferdam::Error>(())
+/// ```
 impl Container {
     /// A directory of the host is the root file system, read-only. Mount points that it lacks are added
-    /// by an overlay, and the directory stays as it is.
+    /// by an overlay (in a user namespace Linux 5.11), and the directory stays as it is.
+    ///
+    /// Programs find only what is in it: none of the host view is there.
     pub fn rootfs(mut self, directory: impl AsRef<Path>) -> Self {
         self.description.files.root =
             Root::Directory { path: directory.as_ref().to_owned(), writable: false };
@@ -229,13 +300,14 @@ impl Container {
         self
     }
 
-    /// An overlay is the root file system; its own target is not looked at.
+    /// An overlay is the root file system; its own target is not looked at. Who may change what in it:
+    /// see [`Overlay`].
     pub fn rootfs_overlay(mut self, overlay: Overlay) -> Self {
         self.description.files.root = Root::Overlay(overlay);
         self
     }
 
-    /// A file or directory of the host appears inside.
+    /// A file or directory of the host appears inside. See [`Bind`].
     pub fn bind(self, bind: Bind) -> Self {
         self.operation(Operation::Bind(bind))
     }
@@ -250,34 +322,41 @@ impl Container {
         self.bind(Bind::writable(source, target))
     }
 
-    /// A file system in memory.
+    /// A file system in memory. See [`Tmpfs`].
     pub fn tmpfs(self, tmpfs: Tmpfs) -> Self {
         self.operation(Operation::Tmpfs(tmpfs))
     }
 
-    /// Several directories shown as one.
+    /// Several directories shown as one. See [`Overlay`].
     pub fn overlay(self, overlay: Overlay) -> Self {
         self.operation(Operation::Overlay(overlay))
     }
 
-    /// A directory, with its parents, mode 755. Nothing happens if it exists.
+    /// A directory, with its parents, mode 755. Nothing happens if it exists. Below a writable bind it is
+    /// made on the host, with the rights of the workload's user, and stays.
     pub fn directory(self, path: impl AsRef<Path>) -> Self {
         self.operation(Operation::Directory { path: path.as_ref().to_owned(), mode: 0o755 })
     }
 
-    /// A file with this content, mode 644. Over a root file system from the host it is bound over the
-    /// place, and the host's file stays as it is.
+    /// A file with this content, mode 644. In a root file system from the host, and below an earlier bind,
+    /// it is bound over the place, and the host's file stays as it is: what the workload writes to it is gone
+    /// with the run. In the host view it is read-only.
+    ///
+    /// It belongs to root inside where that is mapped, otherwise to the workload.
     pub fn file(self, path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> Self {
         self.file_with_mode(path, content, 0o644)
     }
 
-    /// A file with this content and these mode bits, such as 0o755 for a program.
+    /// A file with this content and these mode bits, such as 0o755 for a program. Otherwise as
+    /// [`file`](Self::file).
     pub fn file_with_mode(self, path: impl AsRef<Path>, content: impl AsRef<[u8]>, mode: u32) -> Self {
         let content = content.as_ref().into();
         self.operation(Operation::File { path: path.as_ref().to_owned(), mode, content })
     }
 
-    /// A symbolic link at `path` to `target`.
+    /// A symbolic link at `path` to `target`, which is not checked. Nothing may exist at `path`, and the
+    /// place must be writable: the host view, an overlay, a tmpfs, or a writable directory of the host, where
+    /// the link stays. In a read-only [`rootfs`](Self::rootfs) it is an error.
     pub fn symlink(self, target: impl AsRef<Path>, path: impl AsRef<Path>) -> Self {
         let (target, path) = (target.as_ref().to_owned(), path.as_ref().to_owned());
         self.operation(Operation::Symlink { target, path })
@@ -288,7 +367,7 @@ impl Container {
         self
     }
 
-    /// What `/proc` is. The default is [`Proc::New`].
+    /// What `/proc` is. The default is [`Proc::New`]. See proc(5).
     pub fn proc(mut self, proc: Proc) -> Self {
         self.description.files.proc = proc;
         self
@@ -301,7 +380,8 @@ impl Container {
         self
     }
 
-    /// Size of the private `/tmp` in bytes; 0 for none. The default is 256 MiB.
+    /// Size of the private `/tmp` in bytes; 0 for none. The default is 256 MiB. It holds 65,536 inodes; a
+    /// [`tmpfs`](Self::tmpfs) at `/tmp` can have another number.
     pub fn tmp_size(mut self, bytes: u64) -> Self {
         self.description.files.tmp_size = bytes;
         self
@@ -309,9 +389,25 @@ impl Container {
 }
 
 /// # Identity
+///
+/// ```
+/// use cofferdam::{Container, Resource};
+/// let output = Container::new()
+///     .command("sh")
+///     .args(["-c", "id -u; id -g; umask; ulimit -n"])
+///     .user(0, 0)
+///     .umask(0o077)
+///     .rlimit(Resource::OpenFiles, 64, 64)
+///     .output()?;
+/// assert_eq!(output.stdout, b"0\n0\n0077\n64\n");
+/// # Ok::<(), cofferdam::Error>(())
+/// ```
 impl Container {
-    /// User and group id inside. The default is 1000 and 1000; without a user namespace of its own it is
-    /// 65534 (`nobody`) for root, and the caller's for others.
+    /// User and group id inside. The default is 1000 and 1000; where the host's user namespace is shared it
+    /// is 65534 (`nobody`) for root, and the caller's for others.
+    ///
+    /// Id 0 gives no right to files of the host by itself: what counts there is the id that it stands for
+    /// ([`id_mapping`](Self::id_mapping)), and it comes without [`capabilities`](Self::capabilities).
     pub fn user(mut self, uid: u32, gid: u32) -> Self {
         self.description.identity.user = Some((uid, gid));
         self
@@ -326,20 +422,21 @@ impl Container {
         self
     }
 
-    /// How ids inside correspond to the host's.
+    /// How ids inside correspond to the host's. The default is [`IdMapping::Single`]. It needs a new
+    /// [`USER`](Namespaces::USER) namespace.
     pub fn id_mapping(mut self, mapping: IdMapping) -> Self {
         self.description.identity.mapping = mapping;
         self
     }
 
-    /// The umask. The default is 022.
+    /// The umask, up to 0o777. The default is 0o022. See umask(2).
     pub fn umask(mut self, mask: u32) -> Self {
         self.description.identity.umask = mask;
         self
     }
 
-    /// Whether set-user-ID files and the like can give the workload more privileges. `false` is a
-    /// loosening; the default is `true`.
+    /// Whether set-user-ID files and the like are kept from giving the workload more privileges (prctl(2),
+    /// `PR_SET_NO_NEW_PRIVS`). `false` is a loosening; the default is `true`.
     pub fn no_new_privs(mut self, wanted: bool) -> Self {
         self.description.identity.no_new_privs = wanted;
         self
@@ -356,29 +453,32 @@ impl Container {
         self
     }
 
-    /// A resource limit, soft and hard; `u64::MAX` for none. The default is the host's, and 0 for
-    /// [`Resource::Core`].
+    /// A resource limit, soft and hard, in the unit that [`Resource`] says; `u64::MAX` for none. It holds for
+    /// each process. The default is the host's, and 0 for [`Resource::Core`]. A hard limit over the host
+    /// program's own is an error in a new user namespace. See setrlimit(2).
     pub fn rlimit(mut self, resource: Resource, soft: u64, hard: u64) -> Self {
         self.description.identity.rlimits.retain(|(known, ..)| *known != resource);
         self.description.identity.rlimits.push((resource, soft, hard));
         self
     }
 
-    /// The nice value, -20 to 19. The default is the host's.
+    /// The nice value, -20 to 19. The default is the host's. A value below that is an error in a new user
+    /// namespace. See setpriority(2).
     pub fn nice(mut self, value: i32) -> Self {
         self.description.identity.nice = Some(value);
         self
     }
 
-    /// The CPUs that the workload starts on, by number (sched_setaffinity(2)). The workload can change
-    /// it; the limit that it cannot change is a cpuset.
+    /// The CPUs that the workload starts on, by number, 0 to 8191 (sched_setaffinity(2)). The default is the
+    /// host's. The workload can change it; the limit that it cannot change is a cpuset.
     pub fn affinity(mut self, cpus: impl IntoIterator<Item = usize>) -> Self {
         self.description.identity.affinity = Some(cpus.into_iter().collect());
         self
     }
 
     /// How eagerly the out-of-memory killer picks the workload, -1000 to 1000; see
-    /// proc_pid_oom_score_adj(5). Below the host's own it needs `CAP_SYS_RESOURCE`.
+    /// proc_pid_oom_score_adj(5). The default is the host's; a value below that is an error in a new user
+    /// namespace.
     pub fn oom_score_adj(mut self, value: i32) -> Self {
         self.description.identity.oom_score_adj = Some(value);
         self
@@ -394,30 +494,51 @@ impl Container {
 
 /// # Limits
 ///
-/// A limit that cannot be enforced here is an error, with the reason and the remedy.
+/// There are none unless set. A limit that cannot be enforced here is an error
+/// ([`ErrorKind::LimitUnavailable`](crate::ErrorKind::LimitUnavailable)), with the reason and the remedy;
+/// [`Host::probe`](crate::Host::probe) tells in advance.
+///
+/// Memory, processes and CPU are limited by a cgroup (cgroups(7)) that is made below the host program's own:
+/// the caller must be able to write there. On cgroup v2 this works today only where the host program is in
+/// the root group.
+///
+/// ```
+/// use cofferdam::{Cause, Container};
+/// use std::time::Duration;
+/// let output = Container::new()
+///     .command("sleep")
+///     .arg("100")
+///     .wall_time_limit(Duration::from_millis(100))
+///     .output()?;
+/// assert_eq!(output.report.cause(), Cause::WallTime);
+/// # Ok::<(), cofferdam::Error>(())
+/// ```
 impl Container {
     /// The most memory that the container can use, in bytes, with no swap beside it: page cache, tmpfs
-    /// and kernel memory count. Needs a writable cgroup with the memory controller.
+    /// and kernel memory count. When it is reached the kernel kills a process of the container
+    /// ([`Cause::Memory`](crate::Cause::Memory)). Needs a writable cgroup with the memory controller.
     pub fn memory_limit(mut self, bytes: u64) -> Self {
         self.description.limits.memory = Some(bytes);
         self
     }
 
-    /// The most processes and threads. Needs a writable cgroup with the pids controller.
+    /// The most processes and threads at one time, the program itself among them, init not. Beyond it
+    /// fork(2) fails with `EAGAIN`. Needs a writable cgroup with the pids controller (Linux 4.3).
     pub fn pids_limit(mut self, count: u64) -> Self {
         self.description.limits.pids = Some(count);
         self
     }
 
-    /// The most CPU time per time, in CPUs: 1.5 is one and a half. Needs a writable cgroup with the cpu
-    /// controller.
+    /// The most CPU time per time, in CPUs: 1.5 is one and a half, 0.01 the least. It slows the workload
+    /// down and never ends it. Needs a writable cgroup with the cpu controller (v2: Linux 4.15).
     pub fn cpus(mut self, cpus: f64) -> Self {
         self.description.limits.cpus = Some(cpus);
         self
     }
 
-    /// The most time from the start of the workload to its end. Init enforces it, whatever the host
-    /// does.
+    /// The most time from the start of the workload to its end. Then everything in the container is killed
+    /// ([`Cause::WallTime`](crate::Cause::WallTime)). Init enforces it, whatever the host does, and needs no
+    /// cgroup for it. The clock stands still while the machine sleeps (`CLOCK_MONOTONIC`).
     pub fn wall_time_limit(mut self, time: Duration) -> Self {
         self.description.limits.wall_time = Some(time);
         self
@@ -426,26 +547,49 @@ impl Container {
 
 /// # Running
 impl Container {
-    /// Starts the program and returns a handle as soon as it runs. Standard streams are the host's unless
-    /// set.
+    /// Starts the program and returns a handle as soon as it runs, which takes some milliseconds: the
+    /// calling thread sleeps for them. Standard streams are the host's unless set.
+    ///
+    /// ```
+    /// use cofferdam::{Container, Stdio};
+    /// use std::io::Write;
+    /// let mut child =
+    ///     Container::new().command("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    /// child.stdin.take().expect("a pipe").write_all(b"hello")?;
+    /// assert_eq!(child.wait_with_output()?.stdout, b"hello");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// Anything that keeps the program from running as described: see [`Error`](crate::Error). Nothing is
-    /// left behind.
+    /// Anything that keeps the program from running as described: see [`Error`](crate::Error). A program
+    /// that cannot be executed is one of them, with the step `exec`. No process, mount or cgroup is left
+    /// behind; mount points made in writable directories of the host are.
     pub fn spawn(&self) -> Result<Child> {
         host::spawn(&self.description, Stdio::inherit(), Stdio::inherit())
     }
 
-    /// Runs the program to its end. Standard streams are the host's unless set.
+    /// Runs the program to its end. Standard streams are the host's unless set. A program that a limit
+    /// ended has the status of its signal; the cause is in the [`Report`](crate::Report), which
+    /// [`output`](Self::output) and [`Child::wait`] give.
+    ///
+    /// ```
+    /// use cofferdam::Container;
+    /// assert_eq!(Container::new().command("sh").args(["-c", "exit 7"]).status()?.code(), Some(7));
+    /// # Ok::<(), cofferdam::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// As [`spawn`](Self::spawn).
+    /// As [`spawn`](Self::spawn), and as [`Child::wait`].
     pub fn status(&self) -> Result<ExitStatus> {
         self.spawn()?.wait().map(|report| report.status())
     }
 
     /// Runs the program to its end and collects what it writes. Standard input is empty and the other
     /// streams are collected unless set.
+    ///
+    /// What it writes is kept in the host program's memory, **without a bound**: for a workload that is not
+    /// trusted, hand in a file as [`stdout`](Self::stdout) with an [`rlimit`](Self::rlimit) of
+    /// [`Resource::FileSize`], or read the pipe of [`spawn`](Self::spawn) as far as you want.
     ///
     /// ```
     /// use cofferdam::Container;
@@ -462,6 +606,13 @@ impl Container {
 
     /// The steps that a run would take here, one a line, with the names that errors use. Nothing is
     /// created.
+    ///
+    /// ```
+    /// use cofferdam::Container;
+    /// let plan = Container::new().command("/bin/true").hostname("box").explain()?;
+    /// assert!(plan.lines().any(|line| line.contains("hostname") && line.contains("box")));
+    /// # Ok::<(), cofferdam::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`spawn`](Self::spawn), for what is found before anything is created.

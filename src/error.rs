@@ -139,7 +139,11 @@ impl fmt::Display for Error {
 }
 
 impl fmt::Debug for Error {
+    /// As displayed, for a `main` that returns it; field by field with `{:#?}`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !f.alternate() {
+            return fmt::Display::fmt(self, f);
+        }
         let Inner { kind, step, subject, errno, remedy } = &*self.0;
         f.debug_struct("Error")
             .field("kind", kind)

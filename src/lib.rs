@@ -42,11 +42,16 @@
 //! panic. So no code and no lock of the host program runs in the new process, which makes `spawn` safe in
 //! programs with threads; nothing of its memory is there, and the cost does not grow with its size. The
 //! calling thread sleeps until the program runs, a few milliseconds: async programs call it where they may
-//! block.
+//! block. `docs/performance.md` has figures.
 //!
-//! The launcher receives the plan, sets the container up, forks the workload, and stays as init. Init
-//! sends the report when the workload and all it started have ended. It ends everything when the host
-//! program ends, in whatever way: it watches both the socket and a pidfd of the host program.
+//! The launcher inherits two descriptors, the socket and a pidfd of the host program, and whenever it waits
+//! it watches both: the host program may end at any moment, in whatever way, and then everything ends. Of
+//! the capabilities that a new user namespace gives it has those that the plan needs. It receives the plan
+//! and sets the container up. Then it makes itself non-dumpable, so that nothing of it can be inspected
+//! from inside, creates the workload's process, and stays as init, with no capability but `CAP_KILL`. The
+//! new process shares init's memory, as after vfork(2), until its execve(2). Init tells the host program the
+//! workload's pidfd, vouches for its process id, and sends the report when the workload and all it started
+//! have ended.
 //!
 //! The library starts no thread, installs no signal handler, and changes nothing of the host program's
 //! environment, directory or limits. It waits for its own children by pidfd, and gets results over the
@@ -61,7 +66,7 @@
 //! - Namespaces: user, mount, PID, network, IPC, UTS, cgroup and time are new ([`Namespaces`]).
 //! - Files: a read-only tmpfs with the host's `/usr` bound read-only; `/bin`, `/lib` and so on as the host
 //!   has them; of `/etc` the loader's cache, alternatives, certificates and time zone; `passwd`, `group`,
-//!   `hosts` and `resolv.conf` made up.
+//!   `hosts` and `resolv.conf` made up (with the host's network shared, the host's own `resolv.conf`).
 //! - `/proc`: new, with the paths that OCI runtimes mask masked, and the read-only ones read-only.
 //! - `/dev`: `null`, `zero`, `full`, `random`, `urandom`, `tty`, `pts`, `shm` (64 MiB), `mqueue`.
 //! - `/tmp`: 256 MiB and 65,536 inodes in memory. No `/sys`, no `/home`, no `/var` but `/var/tmp`.
@@ -109,11 +114,13 @@
 //! 2. *Init's ids*: `init-identity`. A process whose ids are not mapped can create no file.
 //! 3. *Files.* `private-mounts` comes first, so that no mount shows outside. Then the root (`tmpfs`,
 //!    `bind` or `overlay`), `proc`, `read-only` and `mask`, `/dev`, `/tmp`, and your operations in the order
-//!    of the calls. `seal-mount` makes read-only what had to be written until then. `pivot-root` drops the
-//!    host's mounts.
+//!    of the calls. What is made of files and overlays is made on the `stage`, a tmpfs below the new root.
+//!    `seal-mount` makes read-only what had to be written until then. `pivot-root` drops the host's mounts
+//!    and the stage: it takes away whatever lies above the new root until nothing does.
 //! 4. *Settings of the namespaces*: `hostname`, `loopback`, `unshare time`, `time-offsets`. The clocks
 //!    come last, because a process enters a new time namespace only by fork.
-//! 5. `start-workload` forks. Init goes to its main loop; the steps that follow are the workload's.
+//! 5. `start-workload` creates the workload's process. The steps that follow are the workload's; init sleeps
+//!    until it has become your program, and then goes to its main loop.
 //! 6. `cgroup` comes before all that costs memory or time. `unshare cgroup` follows, because the namespace
 //!    shows the group of its creator as the root.
 //! 7. `session`, `descriptor`, `nice`, `affinity`, `oom-score-adj`, `personality`, `umask`, `rlimit`: what
@@ -146,8 +153,10 @@
 //!
 //! Memory, number of processes and CPU bandwidth are limited by a cgroup (v1 or v2) below the host
 //! program's own, which the caller must be able to write. On v2 a group that has processes passes no
-//! controller on, so there these limits work only from the root group yet. Wall time is limited by init.
-//! There is no limit of CPU time over all processes yet, and none of output;
+//! controller on, so there these limits work today only where the host program is in the root group, which a
+//! service or a session of systemd is not. Wall time is limited by init, and needs none of this.
+//! There is no limit of CPU time over all processes yet, and none of output, which
+//! [`output`](Container::output) keeps in the host program's memory;
 //! [`rlimit`](Container::rlimit) sets what the kernel has per process. A limit that cannot be enforced is
 //! an error ([`ErrorKind::LimitUnavailable`]).
 //!
@@ -189,7 +198,27 @@
 //! | cgroups | writable | only where delegated |
 //!
 //! As root, a root file system or a bind must be open to that new id. To run as the owner of a directory,
-//! choose the id with [`IdMapping::Host`].
+//! choose the id with [`IdMapping::Host`]:
+//!
+//! ```no_run
+//! use cofferdam::{Bind, Container, IdMapping};
+//! use std::os::unix::fs::MetadataExt;
+//!
+//! let owner = std::fs::metadata("/srv/work")?;
+//! let status = Container::new()
+//!     .command("/usr/bin/make")
+//!     .bind(Bind::writable("/srv/work", "/work"))
+//!     .id_mapping(IdMapping::Host { uid: owner.uid(), gid: owner.gid() })
+//!     .current_dir("/work")
+//!     .status()?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! The same holds for overlays, whatever keeps their writes: a file that is changed is first copied with its
+//! owner, and where the workload has another id only what is open to all can be changed. For a tree that
+//! belongs to root, the host program must be root, map [`IdMapping::Host`] with both ids 0, and set
+//! [`user(0, 0)`](Container::user): a loosening, because root inside is then root's id on the host, held only
+//! by namespaces and the lack of capabilities.
 //!
 //! # Kernel features
 //!
@@ -203,13 +232,15 @@
 //! | openat2(2) | 5.6 | error |
 //! | time namespaces | 5.6 | error; [`share`](Container::share) it |
 //! | setns(2) of a pidfd | 5.8 | error when a [`Child`] is joined |
+//! | `STATX_MNT_ID` of statx(2) | 5.8 | error |
 //! | close_range(2) | 5.9 | error |
 //! | overlayfs in a user namespace | 5.11 | error, only where an overlay is needed |
 //! | `memory.peak` (cgroup v2) | 5.19 | peak memory from `ru_maxrss` |
+//! | vfork(2) into a new time namespace | 6.1 | the workload's process is forked with a copy of init's memory |
 //! | `MFD_EXEC` | 6.3 | not needed before |
 //!
-//! The whole table, with man pages, is in `docs/kernel-features.md`. x86_64 is tested. The code for aarch64
-//! is written, and has not been run.
+//! The whole table, with man pages, is in `docs/kernel-features.md`. x86_64 is tested, on Linux 6.18 and, in a
+//! virtual machine, 6.1. The code for aarch64 is written, and has not been run.
 mod config;
 mod container;
 mod error;

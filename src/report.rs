@@ -11,14 +11,15 @@ use std::time::Duration;
 pub enum Cause {
     /// It exited by itself.
     Exited,
-    /// A signal ended it that neither the library nor the host sent through the library.
+    /// A signal ended it: its own, the kernel's, that of another process, or one that
+    /// [`signal`](crate::Child::signal) sent.
     Signalled,
     /// It reached the limit of wall time.
     WallTime,
     /// It did not succeed, and the kernel killed it, or another process of the container, because the
     /// container reached its memory limit.
     Memory,
-    /// The host ended it: by [`kill`](crate::Child::kill), or by ending itself.
+    /// The host ended it by [`kill`](crate::Child::kill).
     Killed,
 }
 
@@ -70,6 +71,15 @@ pub struct Enforcement {
 /// The account of a finished run.
 ///
 /// All times are the container's own: set-up is not counted.
+///
+/// ```
+/// use cofferdam::{Cause, Container};
+/// let output = Container::new().command("sh").args(["-c", "kill -TERM $$"]).output()?;
+/// let report = output.report;
+/// assert_eq!((report.cause(), report.code(), report.signal()), (Cause::Signalled, None, Some(15)));
+/// assert!(report.cpu_time() <= report.wall_time() * 1000 && report.memory_peak() > 0);
+/// # Ok::<(), cofferdam::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     pub(crate) cause: Cause,
@@ -108,17 +118,19 @@ impl Report {
         self.status.signal()
     }
 
-    /// From the `execve` of the workload to its end.
+    /// From the `execve` of the workload to its end, on `CLOCK_MONOTONIC`. What it leaves behind is killed
+    /// then, and that time is not counted.
     pub fn wall_time(&self) -> Duration {
         self.wall_time
     }
 
-    /// User CPU time of the workload and all its descendants that were waited for.
+    /// User CPU time of the workload and all its descendants that were waited for, by their parents or, as
+    /// orphans, by init. A parent that ignores `SIGCHLD` hides its children's time.
     pub fn user_time(&self) -> Duration {
         self.user_time
     }
 
-    /// System CPU time of the workload and all its descendants that were waited for.
+    /// System CPU time, of the same processes as [`user_time`](Self::user_time).
     pub fn system_time(&self) -> Duration {
         self.system_time
     }

@@ -32,16 +32,17 @@ pub enum IdMapping {
     /// belong to nobody. Where these ids do not exist it is `nobody`, or the caller's own.
     #[default]
     Single,
-    /// One id, standing for this user and group id of the host. Other than the caller's own it needs
-    /// root, or a grant in `/etc/subuid` and `/etc/subgid`.
+    /// One id, that of [`user`](crate::Container::user), standing for this user and group id of the host.
+    /// Other than the caller's own it needs root, or a grant in `/etc/subuid` and `/etc/subgid`.
     Host {
         /// User id on the host.
         uid: u32,
         /// Group id on the host.
         gid: u32,
     },
-    /// Id 0 inside is the caller, ids from 1 on are the first ranges that `/etc/subuid` and
-    /// `/etc/subgid` grant the caller, written by newuidmap(1) and newgidmap(1).
+    /// Id 0 inside is the caller, ids from 1 on are the ranges that `/etc/subuid` and `/etc/subgid` grant
+    /// the caller (subuid(5)), written by newuidmap(1) and newgidmap(1). Root itself is never mapped: for
+    /// root the ranges granted to it begin at id 0.
     Subordinate,
     /// These ranges. As root they are written directly, otherwise by newuidmap(1) and newgidmap(1).
     Ranges {
@@ -159,7 +160,7 @@ impl CapabilitySets {
 
 macro_rules! resources {
     ($($variant:ident $constant:ident $name:literal $unit:literal,)*) => {
-        /// A resource of setrlimit(2).
+        /// A resource of setrlimit(2), for [`Container::rlimit`](crate::Container::rlimit).
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Resource {

@@ -49,7 +49,7 @@ impl Operation {
 
 /// A file or directory of the host that appears inside, with all mounts below it.
 ///
-/// Read-only covers the submounts too. Device nodes below it do not work and set-user-ID bits do not
+/// Read-only covers the submounts too (mount_setattr(2), Linux 5.12). Device nodes below it do not work and set-user-ID bits do not
 /// count, unless [`allow_devices`](Self::allow_devices) says otherwise for the former.
 ///
 /// ```
@@ -76,8 +76,11 @@ impl Bind {
         Bind { source, target: target.to_path_buf(), writable, optional: false, devices: false }
     }
 
-    /// `source` on the host appears at `target` inside and cannot be written. Missing parents of `target`
-    /// are created where the root file system allows it.
+    /// `source` on the host appears at `target`, an absolute path inside, and cannot be written. Where
+    /// `target` or its parents are missing they are made, if the place can be written.
+    ///
+    /// A `source` that is a symbolic link stands for what it leads to. The workload reads what its user id on
+    /// the host may read: run by root, what everybody may.
     pub fn read_only(source: impl AsRef<Path>, target: impl AsRef<Path>) -> Self {
         Bind::new(BindSource::Path(source.as_ref().to_path_buf()), target.as_ref(), false)
     }
@@ -135,13 +138,13 @@ impl Tmpfs {
         Tmpfs { target: target.as_ref().to_path_buf(), size: TMP_SIZE, inodes: INODES, mode: 0o1777 }
     }
 
-    /// The most bytes it can hold, rounded up to pages.
+    /// The most bytes it can hold, rounded up to pages. 0 is an error.
     pub fn size(mut self, bytes: u64) -> Self {
         self.size = bytes;
         self
     }
 
-    /// The most files, directories and links it can hold, its root among them.
+    /// The most files, directories and links it can hold, its root among them. 0 is an error.
     pub fn inodes(mut self, count: u64) -> Self {
         self.inodes = count;
         self
@@ -156,6 +159,25 @@ impl Tmpfs {
 
 /// Several directories shown as one, with writes kept apart from them. See the kernel's
 /// `filesystems/overlayfs`; in a user namespace it needs Linux 5.11.
+///
+/// Files keep their owners and modes, also in copies that writing makes, and the workload may change only
+/// what its user id on the host may. Run by root, with its new id, that is what is open to all; run by an
+/// ordinary user, what belongs to that user. To change a tree that belongs to root, the host program must be
+/// root and let root inside stand for it:
+///
+/// ```no_run
+/// use cofferdam::{Container, IdMapping, Overlay};
+/// let status = Container::new()
+///     .rootfs_overlay(Overlay::new("/").lower("/srv/debian"))
+///     .user(0, 0)
+///     .id_mapping(IdMapping::Host { uid: 0, gid: 0 })
+///     .command("touch")
+///     .arg("/etc/changed")
+///     .status()?;
+/// # Ok::<(), cofferdam::Error>(())
+/// ```
+///
+/// Several layers:
 ///
 /// ```
 /// use cofferdam::{Container, Overlay};
@@ -190,14 +212,15 @@ impl Overlay {
         self
     }
 
-    /// Writes go to memory, at most so many bytes and inodes.
+    /// Writes go to memory, at most so many bytes and inodes. Neither may be 0.
     pub fn upper_in_memory(mut self, bytes: u64, inodes: u64) -> Self {
         self.upper = Upper::Memory { size: bytes, inodes };
         self
     }
 
     /// Writes go to the directory `upper` of the host and stay. `work` must be an empty directory on the
-    /// same file system; one pair serves one running container at a time.
+    /// same file system; one pair serves one running container at a time. Both must be writable to the
+    /// workload's user id on the host.
     pub fn upper_directory(mut self, upper: impl AsRef<Path>, work: impl AsRef<Path>) -> Self {
         let (upper, work) = (upper.as_ref().to_path_buf(), work.as_ref().to_path_buf());
         self.upper = Upper::Directory { upper, work };
@@ -222,7 +245,7 @@ pub enum Proc {
     /// A new one, or, where the kernel forbids it, the caller's: a loosening, because the workload then
     /// sees the process ids and names of the container that the caller lives in.
     NewOrOuter,
-    /// None.
+    /// None. Many programs then fail in odd ways.
     None,
 }
 

@@ -16,19 +16,19 @@ bitflags! {
     /// ```
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct Namespaces: u32 {
-        /// User and group ids, capabilities: user_namespaces(7).
+        /// User and group ids, capabilities: user_namespaces(7), Linux 3.8.
         const USER = libc::CLONE_NEWUSER as u32;
-        /// Mount points: mount_namespaces(7).
+        /// Mount points: mount_namespaces(7), Linux 2.4.19.
         const MOUNT = libc::CLONE_NEWNS as u32;
-        /// Process ids: pid_namespaces(7).
+        /// Process ids: pid_namespaces(7), Linux 2.6.24.
         const PID = libc::CLONE_NEWPID as u32;
-        /// Network devices, addresses, ports, abstract sockets: network_namespaces(7).
+        /// Network devices, addresses, ports, abstract sockets: network_namespaces(7), Linux 2.6.29.
         const NET = libc::CLONE_NEWNET as u32;
-        /// System V IPC and POSIX message queues: ipc_namespaces(7).
+        /// System V IPC and POSIX message queues: ipc_namespaces(7), Linux 2.6.30.
         const IPC = libc::CLONE_NEWIPC as u32;
-        /// Host name and NIS domain name: uts_namespaces(7).
+        /// Host name and NIS domain name: uts_namespaces(7), Linux 2.6.19.
         const UTS = libc::CLONE_NEWUTS as u32;
-        /// The root of the cgroup tree that is visible: cgroup_namespaces(7).
+        /// The root of the cgroup tree that is visible: cgroup_namespaces(7), Linux 4.6.
         const CGROUP = libc::CLONE_NEWCGROUP as u32;
         /// Offsets of the monotonic and boot-time clocks: time_namespaces(7), Linux 5.6.
         const TIME = libc::CLONE_NEWTIME as u32;
@@ -78,7 +78,13 @@ const NAMES: [(Namespaces, &str); 8] = [
 /// Where a namespace to join is found: a descriptor, a path, or a running container.
 ///
 /// Made by `into()` from an [`OwnedFd`] of a namespace file, from a path such as `/run/netns/blue`, or
-/// from a reference to a running [`Child`](crate::Child).
+/// from a reference to a running [`Child`](crate::Child) (Linux 5.8).
+///
+/// ```no_run
+/// use cofferdam::{Container, Namespaces};
+/// let status = Container::new().command("ip").arg("addr").join(Namespaces::NET, "/run/netns/blue").status()?;
+/// # Ok::<(), cofferdam::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct NamespaceSource(pub(crate) SourceKind);
 

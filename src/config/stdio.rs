@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 /// What one of the three standard streams is connected to. As `std::process::Stdio`, but usable for
-/// many runs.
+/// many runs, which share the offset of a file. Made by `into()` from a [`File`] or an [`OwnedFd`] too.
 ///
 /// ```
 /// use cofferdam::{Container, Stdio};

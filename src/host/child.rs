@@ -23,6 +23,17 @@ use crate::wire::{Command, End, Ending, Record};
 /// If the host program ends, by whatever way, the container ends too.
 ///
 /// As with [`std::process::Child`], [`wait`](Self::wait) closes standard input first.
+///
+/// ```
+/// use cofferdam::{Cause, Container};
+/// use std::time::Duration;
+/// let mut child = Container::new().command("sleep").arg("100").spawn()?;
+/// assert!(child.wait_timeout(Duration::from_millis(10))?.is_none());
+/// child.kill()?;
+/// let report = child.wait()?;
+/// assert_eq!((report.cause(), report.signal()), (Cause::Killed, Some(9)));
+/// # Ok::<(), cofferdam::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Child {
     /// The writing end of standard input, if it was [`piped`](crate::Stdio::piped).
@@ -64,20 +75,25 @@ pub struct Output {
 }
 
 impl Child {
-    /// The workload's process id on the host. After the end it may be another process's:
-    /// [`pidfd`](Self::pidfd) is safe to use then.
+    /// The workload's process id, as the host program's PID namespace numbers it; 0 if it had ended before
+    /// its number could be known. After the end it may be another process's: [`pidfd`](Self::pidfd) is safe
+    /// to use then.
     pub fn id(&self) -> u32 {
         self.running.workload_pid
     }
 
-    /// A pidfd of the workload: see pidfd_open(2). It becomes readable when the workload ends.
+    /// A pidfd of the workload: see pidfd_open(2). It becomes readable when the workload ends, so it can be
+    /// given to poll(2) or an async runtime; [`wait`](Self::wait) then blocks only until the rest of the
+    /// container has ended too.
     pub fn pidfd(&self) -> BorrowedFd<'_> {
         self.running.workload.as_fd()
     }
 
     /// Closes standard input, waits until everything in the container has ended, and says how.
     ///
-    /// Again called, it returns the same report.
+    /// Again called, it returns the same report. It does not read from pipes: a workload that fills one
+    /// that nobody reads waits for ever, and so does this call.
+    /// [`wait_with_output`](Self::wait_with_output) reads.
     ///
     /// # Errors
     /// If init was killed from outside, so that there is no report.
@@ -108,7 +124,7 @@ impl Child {
     }
 
     /// Closes standard input, collects what is written to the pipes, and waits. It reads both pipes at
-    /// once, so that no order of writes can block.
+    /// once, so that no order of writes can block. What is written is kept in memory, without a bound.
     ///
     /// # Errors
     /// As [`wait`](Self::wait), or when reading fails.
@@ -128,14 +144,18 @@ impl Child {
     /// # Errors
     /// None that is known: the call fails only if the control socket does.
     pub fn kill(&self) -> Result<()> {
+        let sent = self.running.channel.send(Command::Kill);
+        // Only then, or init could take the end of the workload for its own.
         self.running.rouse_init();
-        match self.running.channel.send(Command::Kill) {
+        match sent {
             Err(error) if !is_gone(&error) => Err(Error::io("kill", "cannot tell init", &error)),
             _ => Ok(()),
         }
     }
 
-    /// Sends a signal (such as `libc::SIGTERM`) to the workload alone.
+    /// Sends a signal (such as `libc::SIGTERM`) to the workload alone, not to what it has started: see
+    /// pidfd_send_signal(2), Linux 5.1. If it ends by that, the report says
+    /// [`Cause::Signalled`](crate::Cause::Signalled).
     ///
     /// # Errors
     /// `ESRCH` when it has ended, `EINVAL` for a signal that does not exist, `EPERM` when the workload
@@ -145,7 +165,8 @@ impl Child {
             .map_err(|error| Error::io("signal", format!("signal {signal}"), &error))
     }
 
-    /// Gives up the handle and lets the container go on, also after the end of the host program.
+    /// Gives up the handle and lets the container go on, also after the end of the host program. Its limits
+    /// stay in force. Pipes that were not taken out of the handle are closed.
     ///
     /// Nobody gets the report; cgroups of the container stay behind, empty, and the host program has an
     /// ended child until it waits for it or ends.

@@ -186,6 +186,7 @@ fn remedy(step: &Step, errno: i32, part: u32) -> Option<String> {
         (Step::JoinNamespace { .. }, libc::EINVAL, _) => {
             fixed("a namespace file is of one kind; the user namespace must not be the caller's own")
         }
+        (Step::JoinNamespace { .. }, libc::ESRCH, _) => fixed("the process, or the container, has ended"),
         (Step::PrivateMounts {}, libc::EPERM | libc::EACCES, _) => fixed(
             "the user namespace gives no capabilities: with AppArmor set the sysctl \
              kernel.apparmor_restrict_unprivileged_userns to 0, or run as root",
@@ -204,6 +205,10 @@ fn remedy(step: &Step, errno: i32, part: u32) -> Option<String> {
         (Step::Overlay { .. }, libc::EACCES, _) => {
             fixed("the upper and work directories must be writable by the workload's user id on the host")
         }
+        (Step::Symlink { .. }, libc::EROFS | libc::EACCES | libc::EPERM, _) => {
+            fixed("a link can be made only in a root file system that the workload's user may write")
+        }
+        (Step::Symlink { .. }, libc::EEXIST, _) => fixed("something is there already"),
         (_, libc::EROFS | libc::EACCES | libc::EPERM, item::TARGET) => fixed(
             "the place does not exist and cannot be made there: create it in the root file system; in one \
              that is writable the workload's user id on the host must be allowed to (`IdMapping::Host` \

@@ -66,6 +66,7 @@ impl Init {
             }
         };
         let wall = sys::now().saturating_sub(self.started);
+        self.heed_what_preceded_the_end();
         self.processes.end_all();
         channel::send(&Record::Ended(self.end(status, wall)));
         sys::exit(0)
@@ -92,6 +93,14 @@ impl Init {
         if self.deadline.is_some_and(|deadline| sys::now() >= deadline) {
             self.deadline = None;
             self.end_workload(Ending::WallTime);
+        }
+    }
+
+    /// The host may have said that it ends the workload, and done so, since init last looked.
+    fn heed_what_preceded_the_end(&mut self) {
+        let mut control = [PollFd { fd: CONTROL_FD, events: abi::POLLIN, revents: 0 }];
+        if self.host.is_some() && sys::poll(&mut control, Some(0)).is_ok() && control[0].revents != 0 {
+            self.obey();
         }
     }
 

@@ -238,9 +238,10 @@ pub fn directory(places: &mut Places, path: &CStr, mode: u32) -> Outcome {
         return Ok(());
     }
     match paths::in_parent(root, path, |parent, name| sys::mkdirat(parent, name, mode)) {
-        Err(Errno(abi::EEXIST | abi::EROFS)) => {
+        Err(error @ Errno(abi::EEXIST | abi::EROFS)) => {
             // Not only a directory can have the name.
-            sys::open_in_root(root, path, O_PATH | O_DIRECTORY).map(sys::close).item(item::TARGET)
+            let found = sys::open_in_root(root, path, O_PATH | O_DIRECTORY).map(sys::close);
+            found.map_err(|why| if why.0 == abi::ENOENT { error } else { why }).item(item::TARGET)
         }
         result => result.item(item::TARGET),
     }
