@@ -389,7 +389,10 @@ steps! {
     /// Cut the copied mounts off from the host's (`MS_REC | MS_PRIVATE`).
     10 PrivateMounts "private-mounts" {}
     /// Mount a small tmpfs where overlays are put together.
-    11 Stage "stage" {}
+    11 Stage "stage" {
+        /// Its size in bytes, in digits.
+        size: S,
+    }
     /// Bind a file or directory; at target `/` it is the root file system.
     12 Bind "bind" {
         /// The path on the host.
@@ -486,15 +489,16 @@ steps! {
         /// Mode bits of the last component.
         mode: u32,
     }
-    /// Create a file with content.
+    /// Create a file with content. Outside file systems of init's own it is bound over its place, so that
+    /// what the host has there stays as it is.
     22 File "file" {
         /// The path inside.
         path: S,
         /// Mode bits.
         mode: u32,
-        /// Whether it is bound over the place, so that what is there stays as it is.
-        bound: u32,
-        /// The content.
+        /// A file of memory with the content, or [`NO_FD`].
+        fd: u32,
+        /// The content, where it is short.
         content: B,
     }
     /// Create a symbolic link.

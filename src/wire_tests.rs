@@ -3,7 +3,7 @@
 use std::ffi::{CStr, CString};
 
 use crate::plan::Step as HostStep;
-use crate::wire::{Command, End, Ending, Header, Put, Reader, Record, Sink, Step};
+use crate::wire::{Command, End, Ending, Header, NO_FD, Put, Reader, Record, Sink, Step};
 
 struct Bytes(Vec<u8>);
 
@@ -40,7 +40,7 @@ fn a_step_comes_back_as_it_was() {
 #[test]
 fn bytes_may_contain_nul_but_strings_may_not() {
     let content = vec![0, 1, 0];
-    let file: HostStep = Step::File { path: c"/a".into(), mode: 0o600, bound: 0, content };
+    let file: HostStep = Step::File { path: c"/a".into(), mode: 0o600, fd: NO_FD, content };
     let bytes = encode(&file);
     let decoded = Step::decode(&mut Reader::new(&bytes));
     assert!(matches!(decoded, Some(Step::File { content: [0, 1, 0], mode: 0o600, .. })));

@@ -6,14 +6,12 @@ use std::fs::{self, File};
 use std::io::{Read, Seek, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::Command;
-use std::time::Duration;
 
 use cofferdam::{Container, Stdio};
-use common::{is_helper, output, sh, stdout, text, this_test};
+use common::helper::{is_helper, run_helper, this_test};
+use common::processes::DEADLINE;
+use common::{output, sh, stdout, text};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-
-/// Long enough for anything that works, on a machine under load.
-const DEADLINE: Duration = Duration::from_secs(20);
 
 /// The numbers that are open inside, as the shell that lists them sees them: `ls` has one more for itself.
 const LIST: &str = "exec /bin/ls /proc/self/fd";
@@ -30,12 +28,6 @@ fn content_of(mut file: File) -> String {
     let mut content = String::new();
     file.rewind().and_then(|()| file.read_to_string(&mut content)).expect("content");
     content
-}
-
-fn succeeded(command: &mut Command, word: &str) {
-    let output = command.output().expect("this test program");
-    let (out, err) = (text(&output.stdout), text(&output.stderr));
-    assert!(output.status.success() && out.contains(word), "{}\n{out}\n{err}", output.status);
 }
 
 #[test]
@@ -106,12 +98,13 @@ fn files_serve_as_streams_in_every_run() {
 
 #[test]
 fn given_descriptors_have_the_numbers_asked_for() {
-    let container = sh("cat <&3; cat <&7; cat /proc/self/fd/63; ls /proc/$$/fd | tr '\\n' ' '");
+    // The shell becomes `ls`, so that nothing of the shell's own is open.
+    let container = sh(&format!("cat <&3; cat <&7; cat /proc/self/fd/63; {LIST}"));
     let container = container.fd(7, file_with("seven\n")).fd(3, file_with("three\n"));
 
     let inside = stdout(&container.fd(63, file_with("sixty-three\n")));
 
-    assert_eq!(inside, "three\nseven\nsixty-three\n0 1 2 3 63 7 ");
+    assert_eq!(inside, "three\nseven\nsixty-three\n0\n1\n2\n3\n4\n63\n7");
 }
 
 #[test]
@@ -136,6 +129,22 @@ fn every_low_number_can_be_given_at_once() {
     }
 
     assert_eq!(stdout(&container), "3 4 5 6 7 8 9 ");
+}
+
+/// The descriptors and the score go through the same process, which opens files on its way.
+#[test]
+fn given_descriptors_stay_what_they_are_beside_an_oom_score_adjustment() {
+    let mut container =
+        sh("for n in 3 4 5 6 7 8 9; do cat /proc/self/fd/$n; done; cat /proc/self/oom_score_adj");
+    for number in 3..10 {
+        container = container.fd(number, file_with(&format!("{number} ")));
+    }
+
+    assert_eq!(stdout(&container.oom_score_adj(1000)), "3 4 5 6 7 8 9 1000");
+    assert_eq!(
+        stdout(&sh("cat <&9; cat /proc/self/oom_score_adj").fd(9, file_with("9 ")).oom_score_adj(1000)),
+        "9 1000"
+    );
 }
 
 #[test]
@@ -164,13 +173,11 @@ fn helper_with_thousands_of_descriptors() {
     assert_eq!(stdout(&sh(LIST)), "0\n1\n2\n3");
     assert_eq!(stdout(&sh("cat /proc/self/fd/5000").fd(5000, file_with("far up"))), "far up");
     drop(many);
-    println!("thousands stayed outside");
 }
 
 #[test]
 fn thousands_of_descriptors_of_the_host_stay_outside() {
-    let name = "helper_with_thousands_of_descriptors";
-    succeeded(&mut this_test(name), "thousands stayed outside");
+    run_helper("helper_with_thousands_of_descriptors");
 }
 
 #[test]

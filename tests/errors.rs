@@ -13,7 +13,9 @@ use std::time::Duration;
 use cofferdam::{
     Bind, Container, Error, ErrorKind, IdMap, IdMapping, Namespaces, Overlay, Resource, Stdio, Tmpfs,
 };
-use common::{ProcessState, is_helper, is_root, needs_program, set_mode, sh, temp_dir, text, this_test};
+use common::helper::{is_helper, printed_by, run_helper, this_test, this_test_through};
+use common::processes::ProcessState;
+use common::{copy_program, is_root, needs_program, set_mode, sh, temp_dir, text};
 use nix::sys::resource::{Resource as HostResource, getrlimit, setrlimit};
 
 /// What each call that runs a program says; they must agree.
@@ -57,7 +59,7 @@ fn a_program_that_is_not_there() {
 fn a_program_that_is_only_on_the_host() {
     let directory = temp_dir();
     let program = directory.path().join("program");
-    fs::copy("/bin/true", &program).expect("a copy");
+    copy_program("/bin/true", &program);
     assert!(Command::new(&program).status().expect("the control: it runs outside").success());
 
     let error = told(&Container::new().command(&program), ErrorKind::NotFound, "exec", Some(libc::ENOENT));
@@ -386,15 +388,11 @@ fn helper_fails_in_many_ways() {
     }
 
     assert_eq!(ProcessState::now(), before);
-    println!("nothing is left");
 }
 
 #[test]
 fn after_each_error_nothing_is_left() {
-    let output = this_test("helper_fails_in_many_ways").output().expect("this test program");
-
-    let (out, err) = (text(&output.stdout), text(&output.stderr));
-    assert!(output.status.success() && out.contains("nothing is left"), "{out}\n{err}");
+    run_helper("helper_fails_in_many_ways");
 }
 
 /// Writes a line for the test that started this process.
@@ -421,25 +419,25 @@ fn helper_tells() {
     }
 }
 
-/// What the helper told.
+/// What the helper of this name told.
 #[track_caller]
-fn result_of(command: &mut Command) -> String {
-    let output = command.output().expect("a program");
-    let (out, err) = (text(&output.stdout), text(&output.stderr));
-    assert!(output.status.success(), "{}\n{out}\n{err}", output.status);
-    let line = out.lines().find_map(|line| line.split_once("RESULT "));
-    line.unwrap_or_else(|| panic!("no result: {out}\n{err}")).1.to_owned()
+fn result_of(name: &str) -> String {
+    result_in(&printed_by(&mut this_test(name), name))
+}
+
+#[track_caller]
+fn result_in(printed: &str) -> String {
+    let line = printed.lines().find_map(|line| line.split_once("RESULT "));
+    line.unwrap_or_else(|| panic!("no result: {printed}")).1.to_owned()
 }
 
 /// Runs the helper in a user namespace in which this script has been run.
 #[track_caller]
 fn result_in_user_namespace(script: &str) -> String {
-    let helper = this_test("helper_tells");
-    let mut command = Command::new("/usr/bin/unshare");
-    command.args(["--user", "--map-root-user", "/bin/sh", "-c", &format!("{script}; exec \"$0\" \"$@\"")]);
-    command.arg(helper.get_program()).args(helper.get_args());
-    command.envs(helper.get_envs().filter_map(|(key, value)| Some((key, value?))));
-    result_of(&mut command)
+    let script = format!("{script}; exec \"$0\" \"$@\"");
+    let arguments = ["--user", "--map-root-user", "/bin/sh", "-c", &script];
+    let mut helper = this_test_through("/usr/bin/unshare", &arguments, "helper_tells");
+    result_in(&printed_by(&mut helper, "helper_tells"))
 }
 
 /// The sysctl counts for each user namespace: that of the machine stays as it is.
@@ -528,7 +526,7 @@ fn helper_under_a_filter() {
 
 #[test]
 fn a_seccomp_filter_that_forbids_namespaces() {
-    let told = result_of(&mut this_test("helper_under_a_filter"));
+    let told = result_of("helper_under_a_filter");
 
     assert!(told.starts_with("NamespacesForbidden clone"), "{told}");
     assert!(told.contains("a seccomp filter"), "{told}");
@@ -544,7 +542,7 @@ fn helper_with_a_filtered_thread() {
 
 #[test]
 fn a_seccomp_filter_on_the_calling_thread_alone() {
-    let told = result_of(&mut this_test("helper_with_a_filtered_thread"));
+    let told = result_of("helper_with_a_filtered_thread");
 
     assert!(told.starts_with("NamespacesForbidden clone"), "{told}");
     assert!(told.contains("a seccomp filter"), "{told}");
@@ -565,7 +563,7 @@ fn a_limit_of_processes_that_is_reached() {
     if is_root() {
         return common::skip_for_good("root is exempt from RLIMIT_NPROC");
     }
-    let told = result_of(&mut this_test("helper_with_few_processes"));
+    let told = result_of("helper_with_few_processes");
 
     assert!(told.starts_with("ResourceExhausted clone"), "{told}");
     assert!(told.contains("RLIMIT_NPROC"), "{told}");
@@ -595,7 +593,7 @@ fn helper_with_few_descriptors() {
 
 #[test]
 fn a_limit_of_open_files_that_is_reached_anywhere() {
-    let told = result_of(&mut this_test("helper_with_few_descriptors"));
+    let told = result_of("helper_with_few_descriptors");
 
     assert!(told.starts_with("fine with"), "{told}");
 }

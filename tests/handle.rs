@@ -3,65 +3,20 @@
 mod common;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use cofferdam::{Cause, Child, Container, Stdio};
-use common::{
-    is_alive, is_helper, make_open_dir, needs_program, on_host, output, set_mode, sh, temp_dir, text,
-    this_test,
+use common::helper::{is_helper, printed_by, run_helper, this_test};
+use common::processes::{
+    DEADLINE, eventually, init_of, is_alive, is_stopped, parent_of, processes_with, start_until_ready,
+    unique_sleep,
 };
+use common::{make_open_dir, needs_program, on_host, output, set_mode, sh, temp_dir, text};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-
-/// Long enough for anything that works, on a machine under load.
-const DEADLINE: Duration = Duration::from_secs(20);
-
-/// A number of seconds for `sleep` that no other process on the machine has among its arguments.
-fn unique_sleep() -> String {
-    static COUNTER: AtomicU32 = AtomicU32::new(0);
-    format!("86400.{}{:03}", std::process::id(), COUNTER.fetch_add(1, Relaxed))
-}
-
-/// How many processes of the host have this argument.
-fn processes_with(argument: &str) -> usize {
-    let has = |path: &Path| {
-        let arguments = fs::read(path.join("cmdline")).unwrap_or_default();
-        arguments.split(|byte| *byte == 0).any(|known| known == argument.as_bytes())
-    };
-    fs::read_dir("/proc").expect("/proc").flatten().filter(|entry| has(&entry.path())).count()
-}
-
-/// Waits until something is so.
-#[track_caller]
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + DEADLINE;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "not within {DEADLINE:?}: {what}");
-        std::thread::yield_now();
-    }
-}
-
-/// The parent of a process: for a workload, init.
-fn parent_of(pid: u32) -> u32 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
-    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
-    parent.and_then(|pid| pid.trim().parse().ok()).expect("a parent")
-}
-
-/// Starts a script and waits for the line `ready` of it.
-#[track_caller]
-fn start_until_ready(container: Container) -> Child {
-    let mut child = container.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("a container");
-    let mut line = String::new();
-    let stdout = child.stdout.as_mut().expect("a pipe");
-    BufReader::with_capacity(1, stdout).read_line(&mut line).expect("a line");
-    assert_eq!(line, "ready\n");
-    child
-}
 
 fn is_readable(fd: impl AsFd, timeout: Duration) -> bool {
     let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
@@ -78,7 +33,7 @@ fn the_id_is_the_workloads_on_the_host() {
     let expected = format!("/bin/sleep\0{marker}\0").into_bytes();
     eventually("the arguments", || fs::read(&path).is_ok_and(|arguments| arguments == expected));
     assert_eq!(
-        fs::read_to_string(format!("/proc/{}/comm", parent_of(child.id()))).expect("init"),
+        fs::read_to_string(format!("/proc/{}/comm", init_of(&child))).expect("init"),
         "cofferdam-init\n"
     );
 }
@@ -181,8 +136,7 @@ fn two_full_pipes_do_not_block_each_other() {
 #[test]
 fn kill_ends_a_workload_that_is_stopped() {
     let mut child = sh("kill -STOP $$").spawn().expect("a container");
-    let stat = format!("/proc/{}/stat", child.id());
-    eventually("the workload stops", || fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") T ")));
+    eventually("the workload stops", || is_stopped(child.id()));
 
     child.kill().expect("init");
 
@@ -286,7 +240,7 @@ fn a_dropped_handle_ends_and_reaps_everything() {
     let script = format!("sleep {marker} & setsid sleep {marker} & echo ready; wait");
     let child = start_until_ready(sh(&script));
     eventually("both sleep", || processes_with(&marker) == 2);
-    let (workload, init) = (child.id(), parent_of(child.id()));
+    let (workload, init) = (child.id(), init_of(&child));
     assert!(is_alive(workload) && is_alive(init));
 
     drop(child);
@@ -294,10 +248,7 @@ fn a_dropped_handle_ends_and_reaps_everything() {
     assert_eq!(processes_with(&marker), 0);
     for pid in [workload, init] {
         assert!(!is_alive(pid), "{pid}");
-        let parent = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let ours = parent.rsplit(") ").next().unwrap_or_default().split(' ').nth(1)
-            == Some(&std::process::id().to_string());
-        assert!(!ours, "{pid} is a zombie of this process");
+        assert_ne!(parent_of(pid), Some(std::process::id()), "{pid} is a zombie of this process");
     }
 }
 
@@ -342,12 +293,11 @@ fn helper_detaches() {
     let script = "read line < /box/in; echo \"got $line\" > /box/out";
     let container = sh(script).bind_writable(directory, "/box").stdin(Stdio::null());
     let child = container.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a container");
-    let init = parent_of(child.id());
+    let init = init_of(&child);
     if std::env::var_os("STOP_INIT").is_some() {
         // Init is to hear of the detachment and of the end of the host at once.
         on_host(&format!("kill -STOP {init}"));
-        let stat = format!("/proc/{init}/stat");
-        eventually("init stops", || fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") T ")));
+        eventually("init stops", || is_stopped(init));
     }
     child.detach().expect("init");
     println!("INIT {init}");
@@ -363,9 +313,7 @@ fn detach_and_ask(stop_init: bool) {
     let mut host = this_test("helper_detaches");
     host.env("FIFOS", &fifos).envs(stop_init.then_some(("STOP_INIT", "1")));
 
-    let host = host.output().expect("this test program");
-    assert!(host.status.success(), "{}", text(&host.stderr));
-    let told = text(&host.stdout);
+    let told = printed_by(&mut host, "helper_detaches");
     let init = told.lines().find_map(|line| line.split_once("INIT ")?.1.parse().ok());
     let init: u32 = init.expect("init's number");
     if stop_init {
@@ -454,15 +402,11 @@ fn helper_with_much_memory() {
     ]));
     assert!((64 << 20..128 << 20).contains(&used.report.memory_peak()), "the control: {:?}", used.report);
     assert_eq!(heap[heap.len() / 2], 1);
-    println!("memory is the workload's own");
 }
 
 #[test]
 fn peak_memory_is_the_workloads_own_and_not_the_hosts() {
-    let output = this_test("helper_with_much_memory").output().expect("this test program");
-
-    let (out, err) = (text(&output.stdout), text(&output.stderr));
-    assert!(output.status.success() && out.contains("memory is the workload's own"), "{out}\n{err}");
+    run_helper("helper_with_much_memory");
 }
 
 #[test]

@@ -10,9 +10,10 @@ use std::path::Path;
 use cofferdam::{
     Bind, Capabilities, CapabilitySets, Child, Container, ErrorKind, IdMap, IdMapping, Resource, Stdio,
 };
+use common::helper::{is_helper, printed_by, run_helper, this_test_through};
 use common::{
-    is_helper, is_root, make_open_dir, needs_program, needs_root, on_host, output, set_mode, sh, skip,
-    skip_for_good, stdout, succeeds, temp_dir, text, this_test,
+    copy_program, is_root, make_open_dir, needs_program, needs_root, on_host, output, set_mode, sh, skip,
+    skip_for_good, stdout, succeeds, temp_dir, text,
 };
 use nix::sys::resource::{Resource as HostResource, getrlimit, setrlimit};
 
@@ -215,7 +216,6 @@ fn helper_with_granted_ids() {
     let error = granted().user(3, 4).id_mapping(beyond).command("/bin/true").spawn();
     let error = error.expect_err("one id more than granted");
     assert_eq!((error.kind(), error.step()), (ErrorKind::PermissionDenied, "id-maps"), "{error}");
-    println!("granted ids work");
 }
 
 /// With /etc/subuid and /etc/subgid of its own in a mount namespace of its own: the machine's stay as
@@ -233,19 +233,14 @@ fn an_ordinary_user_gets_granted_ids_through_newuidmap() {
     fs::write(directory.path().join("subuid"), "65534:240000:500\n").expect("a file");
     fs::write(directory.path().join("subgid"), "65534:250000:500\n").expect("a file");
     fs::write(directory.path().join("test"), "").expect("a file");
-    let helper = this_test("helper_with_granted_ids");
     let script = "set -e; cd \"$0\"
         mount --bind subuid /etc/subuid; mount --bind subgid /etc/subgid; mount --bind \"$1\" test
         shift; exec setpriv --reuid 65534 --regid 65534 --clear-groups ./test \"$@\"";
-    let mut command = std::process::Command::new("/usr/bin/unshare");
-    command.args(["--mount", "--propagation", "private", "/bin/sh", "-c", script]);
-    command.arg(directory.path()).arg(helper.get_program()).args(helper.get_args());
-    command.envs(helper.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    let directory = directory.path().to_str().expect("a path in UTF-8");
+    let arguments = ["--mount", "--propagation", "private", "/bin/sh", "-c", script, directory];
+    const HELPER: &str = "helper_with_granted_ids";
 
-    let output = command.output().expect("unshare");
-
-    let (out, err) = (text(&output.stdout), text(&output.stderr));
-    assert!(output.status.success() && out.contains("granted ids work"), "{out}\n{err}");
+    printed_by(&mut this_test_through("/usr/bin/unshare", &arguments, HELPER), HELPER);
 }
 
 #[test]
@@ -303,15 +298,11 @@ fn helper_of_a_strange_host() {
     let expected = if is_root() { "0022\n0\n0\n1000" } else { "0022\n0\n0" };
     assert!(inside.starts_with(expected), "{inside}");
     assert_eq!(on_host("umask"), "0077", "the control: the host has another");
-    println!("nothing crossed");
 }
 
 #[test]
 fn umask_core_limit_and_groups_of_the_host_do_not_cross() {
-    let output = this_test("helper_of_a_strange_host").output().expect("this test program");
-
-    let (out, err) = (text(&output.stdout), text(&output.stderr));
-    assert!(output.status.success() && out.contains("nothing crossed"), "{out}\n{err}");
+    run_helper("helper_of_a_strange_host");
 }
 
 #[test]
@@ -504,7 +495,7 @@ fn set_user_id_programs_give_nothing() {
     }
     let directory = temp_dir();
     let program = directory.path().join("id");
-    fs::copy("/usr/bin/id", &program).expect("a copy");
+    copy_program("/usr/bin/id", &program);
     std::os::unix::fs::chown(&program, Some(280_000), Some(280_000)).expect("chown as root");
     set_mode(&program, 0o6755);
     assert_eq!(fs::metadata(&program).expect("metadata").permissions().mode() & 0o7777, 0o6755);

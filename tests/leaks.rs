@@ -4,28 +4,12 @@
 
 mod common;
 
-use std::fs;
 use std::io::Write;
-use std::path::Path;
 use std::time::Duration;
 
 use cofferdam::{Container, Feature, Host, Stdio};
-use common::{ProcessState, sh};
-
-/// The cgroups that this process has made, in all hierarchies.
-fn cgroups(directory: &Path) -> Vec<String> {
-    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
-    let mut found = Vec::new();
-    for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with(&format!("cofferdam-{}-", std::process::id())) {
-            found.push(name);
-        } else {
-            found.extend(cgroups(&entry.path()));
-        }
-    }
-    found
-}
+use common::processes::{ProcessState, own_cgroups};
+use common::sh;
 
 fn quiet(container: Container) -> Container {
     container.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null())
@@ -79,6 +63,6 @@ fn a_thousand_containers_leave_nothing() {
     }
 
     assert_eq!(ProcessState::now(), before);
-    assert_eq!(cgroups(Path::new("/sys/fs/cgroup")), Vec::<String>::new());
+    assert_eq!(own_cgroups(), Vec::<String>::new());
     assert!(before.children.is_empty(), "{before:?}");
 }

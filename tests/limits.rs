@@ -3,15 +3,13 @@
 mod common;
 
 use std::fs;
-use std::path::Path;
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cofferdam::{Cause, Container, ErrorKind, Feature, Host, MemorySource, Stdio};
-use common::{is_alive, is_helper, output, sh, skip_for_good, stdout, text, this_test};
-
-/// Long enough for anything that works, on a machine under load.
-const DEADLINE: Duration = Duration::from_secs(20);
+use common::helper::{is_helper, run_helper};
+use common::processes::{DEADLINE, eventually, is_alive, next_line, own_cgroups};
+use common::{output, sh, skip_for_good, stdout, text};
 
 /// What the probe says, asked once.
 fn allows(feature: Feature) -> bool {
@@ -78,17 +76,17 @@ fn memory_of_all_processes_counts_together() {
         return;
     }
     // Two of 40 MB each, alive at the same time: `dd` holds its buffer until it can write.
-    let script = "mkfifo /tmp/a /tmp/b
-        dd if=/dev/zero bs=40M count=1 2> /dev/null | { read -r x < /tmp/a; } &
-        dd if=/dev/zero bs=40M count=1 2> /dev/null | { read -r x < /tmp/b; } &
-        wait";
-    let mut child = sh(script).memory_limit(64 << 20).stdin(Stdio::null()).spawn().expect("a container");
-
+    let dd = "{ dd if=/dev/zero bs=40M count=1 2> /dev/null; echo ended >&2; } | sleep 86400";
+    let container = sh(&format!("{dd} & {dd} & wait")).memory_limit(64 << 20).stdin(Stdio::null());
+    let mut child = container.stderr(Stdio::piped()).spawn().expect("a container");
     let group = fs::read_to_string(format!("/proc/{}/cgroup", child.id())).expect("the workload's groups");
     assert!(group.contains("cofferdam-"), "{group}");
+
     // The kernel kills one of the two; the shell lives on and waits for the other.
-    assert_eq!(child.wait_timeout(Duration::from_millis(200)).expect("init"), None);
+    assert_eq!(next_line(child.stderr.as_mut().expect("a pipe")), "ended");
+    assert_eq!(child.try_wait().expect("init"), None);
     child.kill().expect("init");
+
     let report = child.wait().expect("a report");
     assert!((60 << 20..=64 << 20).contains(&report.memory_peak()), "{report:?}");
 }
@@ -167,12 +165,9 @@ fn the_limit_of_wall_time_ends_everything_however_deaf() {
 fn the_limit_of_wall_time_holds_when_nobody_waits() {
     let container = Container::new().command("/bin/sleep").arg("86400").stdin(Stdio::null());
     let mut child = container.wall_time_limit(Duration::from_millis(50)).spawn().expect("a container");
-    let (workload, deadline) = (child.id(), Instant::now() + DEADLINE);
+    let workload = child.id();
 
-    while is_alive(workload) {
-        assert!(Instant::now() < deadline, "the limit does not hold");
-        std::thread::yield_now();
-    }
+    eventually("the workload is ended", || !is_alive(workload));
 
     assert_eq!(child.wait().expect("a report").cause(), Cause::WallTime);
 }
@@ -206,44 +201,27 @@ fn several_limits_hold_at_once() {
     assert_eq!(limits, ["cpus", "memory", "pids", "wall_time"]);
 }
 
-/// The cgroups that this process has made, in all hierarchies.
-fn cgroups(directory: &Path) -> Vec<String> {
-    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
-    let mut found = Vec::new();
-    for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with(&format!("cofferdam-{}-", std::process::id())) {
-            found.push(name);
-        } else {
-            found.extend(cgroups(&entry.path()));
-        }
-    }
-    found
-}
-
 #[test]
 fn helper_with_cgroups() {
     if !is_helper("helper_with_cgroups") {
         return;
     }
-    let own = || cgroups(Path::new("/sys/fs/cgroup"));
     let limited = || Container::new().memory_limit(64 << 20).pids_limit(20).cpus(1.0).stdin(Stdio::null());
     let sleeper = || limited().command("/bin/sleep").arg("86400");
 
     assert!(limited().command("/bin/true").status().expect("a container").success());
-    assert!(own().is_empty(), "after the end: {:?}", own());
+    assert!(own_cgroups().is_empty(), "after the end: {:?}", own_cgroups());
     let mut child = sleeper().spawn().expect("a container");
-    assert!(!own().is_empty(), "the control: while it runs they are there");
+    assert!(!own_cgroups().is_empty(), "the control: while it runs they are there");
     child.kill().expect("init");
     child.wait().expect("a report");
-    assert!(own().is_empty(), "after the wait, with the handle still there: {:?}", own());
+    assert!(own_cgroups().is_empty(), "after the wait, with the handle still there: {:?}", own_cgroups());
     drop(sleeper().spawn().expect("a container"));
-    assert!(own().is_empty(), "after the drop: {:?}", own());
+    assert!(own_cgroups().is_empty(), "after the drop: {:?}", own_cgroups());
     assert!(limited().command("/no/such/program").spawn().is_err());
-    assert!(own().is_empty(), "after an error: {:?}", own());
+    assert!(own_cgroups().is_empty(), "after an error: {:?}", own_cgroups());
     limited().command("/bin/true").explain().expect("a plan");
-    assert!(own().is_empty(), "after explain(): {:?}", own());
-    println!("HELPER FINE");
+    assert!(own_cgroups().is_empty(), "after explain(): {:?}", own_cgroups());
 }
 
 #[test]
@@ -255,8 +233,5 @@ fn no_cgroup_is_left() {
         }
     }
 
-    let output = this_test("helper_with_cgroups").output().expect("this test program");
-
-    let (out, err) = (text(&output.stdout), text(&output.stderr));
-    assert!(output.status.success() && out.contains("HELPER FINE"), "{out}\n{err}");
+    run_helper("helper_with_cgroups");
 }

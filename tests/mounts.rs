@@ -7,12 +7,12 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use cofferdam::{Bind, Container, ErrorKind, Stdio, Tmpfs};
+use common::helper::{is_helper, printed_by, this_test_through};
 use common::{
-    busybox_root, busybox_sh, is_helper, make_open_dir, needs_program, needs_root, on_host, output, set_mode,
-    sh, stdout, succeeds, temp_dir, text, this_test, tree,
+    busybox_root, busybox_sh, copy_program, make_open_dir, needs_program, needs_root, on_host, output,
+    set_mode, sh, stdout, succeeds, temp_dir, text, tree,
 };
 use tempfile::TempDir;
 
@@ -151,7 +151,7 @@ fn set_user_id_files_of_a_bind_give_nothing() {
     }
     let (_directory, shared) = shared_directory();
     let program = shared.join("id");
-    fs::copy("/usr/bin/id", &program).unwrap();
+    copy_program("/usr/bin/id", &program);
     set_mode(&program, 0o4755);
     // So that the owner of the file exists inside.
     let range = cofferdam::IdMap { inside: 0, outside: 0, count: 65_536 };
@@ -365,8 +365,7 @@ fn calls_add_to_the_default_dev() {
 /// Run in a mount namespace of its own, in which mounts are shared, so that they would spread.
 #[test]
 fn helper_mounts_on_the_host_beside_a_running_container() {
-    const HELPER: &str = "helper_mounts_on_the_host_beside_a_running_container";
-    if !is_helper(HELPER) {
+    if !is_helper("helper_mounts_on_the_host_beside_a_running_container") {
         return;
     }
     let directory = temp_dir();
@@ -393,7 +392,6 @@ fn helper_mounts_on_the_host_beside_a_running_container() {
     assert_eq!(lines.collect::<Vec<_>>(), ["before/new"]);
     assert_eq!(tree(path), [".", "./after", "./after/new", "./before", "./before/new"]);
     on_host(&format!("umount {0}/before {0}/after", path.display()));
-    println!("{HELPER}: done");
 }
 
 #[test]
@@ -401,20 +399,12 @@ fn later_mounts_of_the_host_do_not_spread_into_a_container() {
     if !needs_root("mounts on the host") || !needs_program("/usr/bin/unshare") {
         return;
     }
-    let helper = this_test("helper_mounts_on_the_host_beside_a_running_container");
-    let mut unshare = Command::new("/usr/bin/unshare");
+    const HELPER: &str = "helper_mounts_on_the_host_beside_a_running_container";
     // Private first: what was shared with the host would stay so.
-    unshare.args(["--mount", "--propagation", "private", "/bin/sh", "-c"]);
-    unshare.args([r#"mount --make-rshared / && exec "$0" "$@""#]);
-    unshare.arg(helper.get_program()).args(helper.get_args());
-    for (key, value) in helper.get_envs() {
-        unshare.env(key, value.unwrap());
-    }
+    let share = r#"mount --make-rshared / && exec "$0" "$@""#;
+    let arguments = ["--mount", "--propagation", "private", "/bin/sh", "-c", share];
 
-    let output = unshare.output().unwrap();
-
-    let out = text(&output.stdout);
-    assert!(output.status.success() && out.contains("done"), "{out}\n{}", text(&output.stderr));
+    printed_by(&mut this_test_through("/usr/bin/unshare", &arguments, HELPER), HELPER);
 }
 
 #[test]

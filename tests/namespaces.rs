@@ -3,7 +3,7 @@
 mod common;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
@@ -11,6 +11,7 @@ use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::time::Duration;
 
 use cofferdam::{Child, Container, ErrorKind, Feature, Host, Namespaces, Proc, Stdio};
+use common::processes::next_line;
 use common::{
     is_root, namespace_of, namespace_of_host, needs_program, needs_root, on_host, output, sh, skip,
     skip_for_good, stdout, succeeds, temp_dir,
@@ -256,19 +257,12 @@ fn message_queues_are_the_containers_own() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    first_line(&mut maker);
+    next_line(maker.stdout.as_mut().unwrap());
     let look = "ls /dev/mqueue";
 
     assert_eq!(stdout(&sh(look)), "");
     let kinds = Namespaces::USER | Namespaces::MOUNT | Namespaces::IPC;
     assert_eq!(stdout(&sh(look).join(kinds, &maker)), "orders");
-}
-
-/// The first line that a running workload writes: then it is ready.
-fn first_line(child: &mut Child) -> String {
-    let mut line = String::new();
-    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-    line.trim_end().to_owned()
 }
 
 // Names, control groups, clocks
@@ -350,7 +344,7 @@ fn a_client_joins_the_network_of_a_running_server() {
     }
     let server = Container::new().command(PERL).args(["-e", SERVE]);
     let mut server = server.stdout(Stdio::piped()).spawn().unwrap();
-    let port = first_line(&mut server);
+    let port = next_line(server.stdout.as_mut().unwrap());
     let client = Container::new().command(PERL).args(["-e", FETCH, &port]);
 
     assert!(!succeeds(&client));
@@ -421,7 +415,7 @@ fn a_joined_mount_namespace_has_the_files_of_the_other() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    first_line(&mut target);
+    next_line(target.stdout.as_mut().unwrap());
 
     let joined = sh("cat /tmp/note").join(Namespaces::USER | Namespaces::MOUNT, &target);
 

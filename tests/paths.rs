@@ -206,9 +206,13 @@ fn links_in_circles_are_an_error() {
     symlink("b", root.path().join("a")).unwrap();
     symlink("a", root.path().join("b")).unwrap();
 
-    let error = busybox_sh("true").rootfs_writable(root.path()).tmpfs(Tmpfs::new("/a/x")).spawn();
+    set_mode(root.path(), 0o777);
 
-    assert!(error.is_err());
+    let container = busybox_sh("true").rootfs_writable(root.path());
+
+    let error = container.clone().tmpfs(Tmpfs::new("/a/x")).spawn().unwrap_err();
+    assert_eq!((error.step(), error.raw_os_error()), ("tmpfs", Some(libc::ELOOP)), "{error}");
+    stdout(&container.tmpfs(Tmpfs::new("/c/x")));
 }
 
 #[test]

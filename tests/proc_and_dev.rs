@@ -3,10 +3,8 @@
 mod common;
 
 use cofferdam::{Capabilities, Container, ErrorKind, Proc};
-use common::{
-    busybox_root, busybox_sh, is_helper, needs_program, on_host, output, sh, stdout, succeeds, text,
-    this_test_in_container,
-};
+use common::helper::{is_helper, this_test_in_container};
+use common::{busybox_root, busybox_sh, needs_program, on_host, output, sh, stdout, succeeds, text};
 
 // /proc
 

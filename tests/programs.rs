@@ -8,7 +8,9 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 use cofferdam::{Container, Stdio, Tmpfs};
-use common::{make_open_dir, needs_program, output, set_mode, sh, skip, stdout, temp_dir, text};
+use common::{
+    copy_program, make_open_dir, needs_program, output, set_mode, sh, skip, stdout, temp_dir, text,
+};
 
 const CPP: &str = r#"
 #include <iostream>
@@ -168,7 +170,7 @@ fn a_static_busybox_is_all_that_a_root_file_system_needs() {
     let root = temp_dir();
     fs::create_dir(root.path().join("bin")).expect("a directory");
     set_mode(&root.path().join("bin"), 0o755);
-    fs::copy("/bin/busybox", root.path().join("bin/busybox")).expect("a copy");
+    copy_program("/bin/busybox", &root.path().join("bin/busybox"));
     set_mode(&root.path().join("bin/busybox"), 0o755);
     let script = "busybox ls -a / | busybox tr '\\n' ' '; busybox id -u; echo x > /bin/new || echo read-only";
     let container = || {

@@ -104,40 +104,82 @@ fn no_mount_honours_set_user_id_files_or_unasked_devices() {
     assert_ne!(on_host(&without("nosuid")), "");
 }
 
-/// Prints the place of each mount, then what lies above the root.
-const SURROUNDINGS: &str = "while read -r _ _ _ _ place _; do echo $place; done < /proc/self/mountinfo; \
-    echo above; cd /../../..; pwd; for name in * .[!.]*; do echo $name; done";
+// What lies around the root
 
-#[test]
-fn nothing_lies_above_or_below_the_view_of_the_host() {
-    let seen = stdout(&sh(SURROUNDINGS));
-    let (mounts, above) = seen.split_once("\nabove\n").unwrap();
+/// Prints `/` and `/..` as device and inode, then the place of each mount.
+const SURROUNDINGS: &str = "stat -c %d:%i / /..; \
+    while read -r _ _ _ _ place _; do echo $place; done < /proc/self/mountinfo";
 
-    assert_eq!(mounts.lines().filter(|place| *place == "/").count(), 1);
-    for place in mounts.lines() {
-        let allowed = ["/usr", "/etc/", "/proc", "/dev/", "/tmp", "/bin", "/sbin", "/lib"];
-        assert!(place == "/" || allowed.iter().any(|prefix| place.starts_with(prefix)), "{place}");
+/// Nothing is above the root, one mount is at it, and below it only what was asked for.
+#[track_caller]
+fn assert_surrounded_by_nothing(name: &str, container: &Container, asked_for: &[&str]) {
+    let seen = stdout(container);
+    let mut lines = seen.lines();
+    assert_eq!(lines.next(), lines.next(), "{name}: /.. is not /\n{seen}");
+    let places: Vec<&str> = lines.collect();
+    assert_eq!(places.iter().filter(|place| **place == "/").count(), 1, "{name}\n{seen}");
+    for place in places {
+        let of_defaults = ["/proc/", "/dev/"].iter().any(|prefix| place.starts_with(prefix));
+        let expected = ["/", "/proc", "/dev", "/tmp"].contains(&place) || asked_for.contains(&place);
+        assert!(of_defaults || expected, "{name}: {place}\n{seen}");
     }
-    assert_eq!(above, stdout(&sh("cd /; pwd; for name in * .[!.]*; do echo $name; done")));
 }
 
-/// Overlays, and files over a directory of the host, are put together on a file system of their own.
 #[test]
-fn nothing_lies_above_or_below_a_root_that_was_put_together() {
-    let Some(root) = busybox_root() else { return };
+fn nothing_lies_around_the_view_of_the_host() {
     let layer = temp_dir();
-    let with_overlay = sh(SURROUNDINGS).overlay(Overlay::new("/tmp/overlay").lower(layer.path()));
-    let with_file = busybox_sh(SURROUNDINGS).rootfs(root.path()).file("/bin/file", "");
-    let lower = Overlay::new("/").lower(root.path());
-    let of_layers = busybox_sh(SURROUNDINGS).rootfs_overlay(lower);
+    let of_host = on_host("ls -d /usr /bin /sbin /lib* /etc/* /etc/*/*");
+    let overlay = || Overlay::new("/tmp/layer").lower(layer.path());
+    let file = |container: Container| container.file("/tmp/file", "").file("/etc/passwd", "");
+    let mut asked_for: Vec<&str> = of_host.lines().collect();
+    asked_for.push("/tmp/layer");
 
-    for container in [with_overlay, with_file, of_layers] {
-        let seen = stdout(&container);
-        let (mounts, above) = seen.split_once("\nabove\n").unwrap();
-
-        assert_eq!(mounts.lines().filter(|place| *place == "/").count(), 1, "{seen}");
-        assert!(!above.lines().any(|name| ["home", "root", "boot", "sys"].contains(&name)), "{seen}");
+    for (name, container) in [
+        ("alone", sh(SURROUNDINGS)),
+        ("file", file(sh(SURROUNDINGS))),
+        ("overlay", sh(SURROUNDINGS).overlay(overlay())),
+        ("file and overlay", file(sh(SURROUNDINGS)).overlay(overlay())),
+    ] {
+        assert_surrounded_by_nothing(name, &container, &asked_for);
     }
+}
+
+#[test]
+fn nothing_lies_around_a_root_of_any_other_kind() {
+    let (Some(bare), Some(complete), Some(writable)) = (busybox_root(), busybox_root(), busybox_root())
+    else {
+        return;
+    };
+    tree_of_mount_points(complete.path());
+    set_mode(writable.path(), 0o777);
+    let layer = temp_dir();
+    let lower = || Overlay::new("/").lower(bare.path());
+    let script = || busybox_sh(SURROUNDINGS);
+
+    for (kind, container) in [
+        ("a directory that lacks mount points", script().rootfs(bare.path())),
+        ("a directory that has its mount points", script().rootfs(complete.path())),
+        ("a writable directory", script().rootfs_writable(writable.path())),
+        ("layers", script().rootfs_overlay(lower())),
+        ("read-only layers", script().rootfs_overlay(lower().read_only())),
+    ] {
+        let overlay = || Overlay::new("/layer").lower(layer.path());
+        let with_file = container.clone().file("/file", "");
+        let with_both = with_file.clone().overlay(overlay());
+        assert_surrounded_by_nothing(kind, &container, &[]);
+        assert_surrounded_by_nothing(&format!("{kind}, file"), &with_file, &["/file"]);
+        let with_overlay = container.overlay(overlay());
+        assert_surrounded_by_nothing(&format!("{kind}, overlay"), &with_overlay, &["/layer"]);
+        assert_surrounded_by_nothing(&format!("{kind}, both"), &with_both, &["/file", "/layer"]);
+    }
+}
+
+/// Every place that something is mounted on in the test above.
+fn tree_of_mount_points(root: &Path) {
+    for name in ["dev", "proc", "tmp", "layer"] {
+        fs::create_dir(root.join(name)).unwrap();
+    }
+    fs::write(root.join("file"), "").unwrap();
 }
 
 #[test]

@@ -38,19 +38,39 @@ pub(crate) fn pair() -> io::Result<(Channel, OwnedFd)> {
 
 impl Channel {
     /// Sends the plan. A launcher that ends meanwhile is noticed when its answer is read.
-    pub fn send_plan(&self, header: &Header, fds: &[RawFd], body: &[u8]) -> io::Result<()> {
+    pub fn send_plan(
+        &self,
+        peer: BorrowedFd<'_>,
+        header: &Header,
+        fds: &[RawFd],
+        body: &[u8],
+    ) -> io::Result<()> {
         let header = header.encode();
         let iov = [IoSlice::new(&header), IoSlice::new(body)];
         let rights = [ControlMessage::ScmRights(fds)];
         let socket = self.socket.as_raw_fd();
-        let sent = retry(|| sendmsg::<()>(socket, &iov, &rights, MsgFlags::MSG_NOSIGNAL, None))?;
+        let sent = retry(|| {
+            sendmsg::<()>(socket, &iov, &rights, MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT, None)
+        })?;
         // A large plan does not go at once. The header does: it is smaller than any socket buffer.
         let mut rest = &body[sent.saturating_sub(header.len())..];
         while !rest.is_empty() {
-            let sent = retry(|| send(socket, rest, MsgFlags::MSG_NOSIGNAL))?;
-            rest = &rest[sent..];
+            self.wait_for_room(peer)?;
+            match send(socket, rest, MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT) {
+                Ok(sent) => rest = &rest[sent..],
+                Err(Errno::EAGAIN | Errno::EINTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
         }
         Ok(())
+    }
+
+    /// Waits until the socket takes more, or the launcher has ended (EPIPE).
+    fn wait_for_room(&self, peer: BorrowedFd<'_>) -> io::Result<()> {
+        let mut fds =
+            [PollFd::new(self.socket.as_fd(), PollFlags::POLLOUT), PollFd::new(peer, PollFlags::POLLIN)];
+        retry(|| poll(&mut fds, PollTimeout::NONE))?;
+        if fds[1].any().unwrap_or(false) { Err(Errno::EPIPE.into()) } else { Ok(()) }
     }
 
     /// Sends a command; fails where init is gone.

@@ -132,7 +132,7 @@ impl Child {
         drop(self.stdin.take());
         let stdout = self.stdout.take().map(OwnedFd::from);
         let stderr = self.stderr.take().map(OwnedFd::from);
-        let (stdout, stderr) = output::read_both(stdout, stderr)
+        let (stdout, stderr) = output::read_both(stdout, stderr, self.running.init.as_fd())
             .map_err(|error| Error::io("output", "cannot read from the workload", &error))?;
         let report = self.wait()?;
         Ok(Output { status: report.status(), stdout, stderr, report })

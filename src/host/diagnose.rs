@@ -25,6 +25,7 @@ pub(super) fn clone_failed(plan: &Plan, error: &io::Error) -> Error {
         Some(libc::EINVAL) => {
             failed.with_kind(ErrorKind::Unsupported).with_remedy(missing_kinds(plan.clone_flags))
         }
+        Some(libc::EMFILE) => failed.with_remedy(OPEN_FILES),
         Some(libc::ENOSYS) => {
             failed.with_remedy("a seccomp filter on this program forbids the call; allow clone(2)")
         }
@@ -112,6 +113,15 @@ pub(super) fn explain_id_maps(error: Error) -> Error {
         _ => error,
     }
 }
+
+/// The kernel drops descriptors of a message that the receiver has no room for.
+pub(super) fn no_room_for_the_workloads_pidfd() -> Error {
+    let error = Error::errno("host", "cannot receive the workload's pidfd", libc::EMFILE);
+    error.with_remedy(OPEN_FILES)
+}
+
+/// What EMFILE means, wherever it comes from.
+pub(super) const OPEN_FILES: &str = "the limit of open files (RLIMIT_NOFILE) is reached";
 
 /// The launcher ended without a word.
 pub(super) fn vanished() -> Error {
@@ -237,6 +247,11 @@ fn remedy(step: &Step, errno: i32, part: u32) -> Option<String> {
         (Step::WorkingDirectory { .. }, libc::ENOENT, _) => fixed("create it, for example with `directory`"),
         (Step::TimeOffsets { .. }, libc::ERANGE, _) => fixed("the clock would be negative, or too far ahead"),
         (Step::Cgroup { .. }, libc::ENOSPC, _) => fixed("the cpuset of the group is empty"),
+        (Step::Execute { .. }, libc::E2BIG, _) => fixed(
+            "one argument or variable is over 128 KiB, or all together are over a quarter of the stack limit",
+        ),
+        (Step::File { .. }, libc::ENOSPC, _) => fixed("the file system that it lies on is too small"),
+        (_, libc::EMFILE, _) => fixed(OPEN_FILES),
         _ => None,
     }
 }

@@ -49,6 +49,8 @@ pub(super) fn gather(container: &Description, cgroups: &[cgroup::GroupPlan]) -> 
     let mut facts = Facts { caller: caller(container), ..Facts::default() };
     // Needed for relative paths only, which fail later where there is no current directory.
     facts.current_dir = std::env::current_dir().unwrap_or_default();
+    let core = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_CORE);
+    facts.core_limit = core.map_or(0, |(_, hard)| hard);
     facts.cgroups = cgroups.iter().map(|group| group.directory.clone()).collect();
     facts.sources = sources(container)?;
     if !new_mounts {

@@ -2,27 +2,27 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::channel::retry;
 
-/// Collects everything from both pipes until each has ended. Neither can block the other.
-pub(super) fn read_both(first: Option<OwnedFd>, second: Option<OwnedFd>) -> io::Result<(Vec<u8>, Vec<u8>)> {
+/// Collects everything from both pipes until each has ended, or the container has: then what is in them is
+/// all that comes, even while a process that another thread forked holds a copy of a writing end.
+pub(super) fn read_both(
+    first: Option<OwnedFd>,
+    second: Option<OwnedFd>,
+    container: BorrowedFd<'_>,
+) -> io::Result<(Vec<u8>, Vec<u8>)> {
     let mut first = Collected::new(first)?;
     let mut second = Collected::new(second)?;
-    loop {
-        match (&mut first, &mut second) {
-            (Collected { pipe: None, .. }, Collected { pipe: None, .. }) => break,
-            (Collected { pipe: Some(_), .. }, Collected { pipe: Some(_), .. }) => {
-                wait_for_either(&first, &second)?;
-                first.read()?;
-                second.read()?;
-            }
-            (one @ Collected { pipe: Some(_), .. }, _) | (_, one) => one.read_rest()?,
-        }
+    let mut ended = false;
+    while !ended && (first.pipe.is_some() || second.pipe.is_some()) {
+        ended = wait_for_any(&first, &second, container)?;
+        first.read()?;
+        second.read()?;
     }
     Ok((first.bytes, second.bytes))
 }
@@ -50,20 +50,13 @@ impl Collected {
         }
         Ok(())
     }
-
-    /// The other pipe has ended: this one may block.
-    fn read_rest(&mut self) -> io::Result<()> {
-        if let Some(pipe) = &self.pipe {
-            fcntl(pipe, FcntlArg::F_SETFL(OFlag::empty()))?;
-        }
-        self.read()
-    }
 }
 
-fn wait_for_either(first: &Collected, second: &Collected) -> io::Result<()> {
+/// Waits until one of the pipes has something to say, or the container has ended, and tells whether it has.
+fn wait_for_any(first: &Collected, second: &Collected, container: BorrowedFd<'_>) -> io::Result<bool> {
     let pipes = [first, second].map(|collected| collected.pipe.as_ref().map(AsFd::as_fd));
-    let mut watched: Vec<_> =
-        pipes.into_iter().flatten().map(|pipe| PollFd::new(pipe, PollFlags::POLLIN)).collect();
+    let watched = pipes.into_iter().flatten().chain([container]);
+    let mut watched: Vec<_> = watched.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
     retry(|| poll(&mut watched, PollTimeout::NONE))?;
-    Ok(())
+    Ok(watched.last().and_then(PollFd::any).unwrap_or(false))
 }

@@ -106,7 +106,7 @@ fn start(plan: &Plan, streams: [Stream; 3], groups: Groups, enforced_by: Vec<Enf
         Ok(Some(workload)) => workload,
         other => {
             starting.abandon(plan.init_is_pid_1());
-            return Err(other.err().unwrap_or_else(diagnose::vanished));
+            return Err(other.err().unwrap_or_else(diagnose::no_room_for_the_workloads_pidfd));
         }
     };
     let [stdin, stdout, stderr] = streams.map(|stream| stream.ours);
@@ -145,6 +145,10 @@ impl Opened {
                 Resource::Given(fd) | Resource::Namespace(SourceKind::Fd(fd)) => opened.share(fd),
                 Resource::Namespace(SourceKind::Path(path)) => opened.own(open_namespace(path)?),
                 Resource::Tree(source) => opened.own(open_tree(source)?),
+                Resource::Content(content) => opened.own(
+                    sys::file_of_memory(content)
+                        .map_err(|error| Error::io("file", "a file of memory", &error))?,
+                ),
                 Resource::CgroupProcs(index) => opened.own(groups.open_procs(*index)?),
             }
         }
@@ -192,9 +196,9 @@ fn clone_init(plan: &Plan) -> Result<Starting> {
             child::reap(starting.pidfd.as_fd());
             let error = Error::errno("launcher", "cannot start the launcher", errno);
             Err(match errno {
-                libc::EMFILE | libc::EINVAL => error
-                    .with_kind(ErrorKind::ResourceExhausted)
-                    .with_remedy("the limit of open files (RLIMIT_NOFILE) is reached"),
+                libc::EMFILE | libc::EINVAL => {
+                    error.with_kind(ErrorKind::ResourceExhausted).with_remedy(diagnose::OPEN_FILES)
+                }
                 _ => {
                     error.with_remedy("a seccomp filter or a security module forbids executing memory files")
                 }
@@ -218,7 +222,7 @@ impl Starting {
             clock_offset: plan.clock_offset,
         };
         // A launcher that ends early says why in its answer, or by its end.
-        let sent = self.channel.send_plan(&header, &opened.numbers, &body);
+        let sent = self.channel.send_plan(self.pidfd.as_fd(), &header, &opened.numbers, &body);
         self.follow(plan).map_err(|error| match sent {
             Err(failed) if failed.raw_os_error() != Some(libc::EPIPE) => {
                 Error::io("host", "cannot send the plan", &failed)

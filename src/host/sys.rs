@@ -3,7 +3,8 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString, c_int, c_void};
-use std::io;
+use std::fs::File;
+use std::io::{self, Seek, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
@@ -204,6 +205,18 @@ fn open_tree(directory: RawFd, path: &CStr, flags: c_int) -> io::Result<OwnedFd>
     let flags = flags as u32 | libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC | libc::AT_RECURSIVE as u32;
     // SAFETY: the path is NUL-ended and outlives the call.
     new_fd(unsafe { libc::syscall(libc::SYS_open_tree, directory, path.as_ptr(), flags) })
+}
+
+/// A file of memory with this content, to be read from its start.
+pub(crate) fn file_of_memory(content: &[u8]) -> io::Result<OwnedFd> {
+    // SAFETY: the name is NUL-ended and outlives the call.
+    let fd = new_fd(unsafe {
+        libc::syscall(libc::SYS_memfd_create, c"cofferdam-file".as_ptr(), libc::MFD_CLOEXEC)
+    })?;
+    let mut file = File::from(fd);
+    file.write_all(content)?;
+    file.rewind()?;
+    Ok(file.into())
 }
 
 /// memfd_create(2) for a file to be executed. The flag that says so exists since Linux 6.3.

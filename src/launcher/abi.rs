@@ -13,6 +13,7 @@ pub mod nr {
     pub const RT_SIGACTION: usize = 13;
     pub const RT_SIGPROCMASK: usize = 14;
     pub const IOCTL: usize = 16;
+    pub const SENDFILE: usize = 40;
     pub const GETPID: usize = 39;
     pub const SOCKET: usize = 41;
     pub const SENDMSG: usize = 46;
@@ -72,6 +73,7 @@ pub mod nr {
     pub const RT_SIGACTION: usize = 134;
     pub const RT_SIGPROCMASK: usize = 135;
     pub const IOCTL: usize = 29;
+    pub const SENDFILE: usize = 71;
     pub const GETPID: usize = 172;
     pub const SOCKET: usize = 198;
     pub const SENDMSG: usize = 211;

@@ -18,7 +18,9 @@ pub fn for_init(uid: u32, gid: u32, groups: bool) -> Outcome {
 
 /// The workload's ids. The groups are set before, the capabilities after.
 pub fn for_workload(uid: u32, gid: u32) -> Outcome {
-    Ok(keep_capabilities_through(uid, gid)?)
+    keep_capabilities_through(uid, gid)?;
+    // The change of ids has set the flag to fs.suid_dumpable, on memory that is init's too.
+    Ok(sys::prctl(abi::PR_SET_DUMPABLE, 0)?)
 }
 
 /// `PR_SET_KEEPCAPS` saves the permitted set from the change to an ordinary user, not the effective one.

@@ -103,13 +103,14 @@ fn new_tmpfs(options: &TmpfsOptions, attributes: u64) -> Result<Fd> {
 
 pub fn tmpfs(places: &mut Places, target: &CStr, options: &TmpfsOptions, attributes: u64) -> Outcome {
     let tree = new_tmpfs(options, attributes)?;
+    places.own.push(sys::mount_id(tree)?);
     attach(places, tree, target, Kind::Directory)
 }
 
 /// The tmpfs on which overlays are assembled lies over the host's root, below the new one, and goes with
 /// the host's mounts.
-pub fn stage(places: &mut Places) -> Outcome {
-    let options = TmpfsOptions { mode: c"755", size: c"64m", inodes: c"65536" };
+pub fn stage(places: &mut Places, size: &CStr) -> Outcome {
+    let options = TmpfsOptions { mode: c"755", size, inodes: c"65536" };
     let tree = new_tmpfs(&options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)?;
     sys::move_mount(tree, CWD, c"/").item(item::ATTACH)?;
     places.stage = Some(tree);
@@ -247,27 +248,46 @@ pub fn directory(places: &mut Places, path: &CStr, mode: u32) -> Outcome {
     }
 }
 
-/// Writes a file in its place.
-pub fn file(places: &mut Places, path: &CStr, mode: u32, content: &[u8]) -> Outcome {
-    let write = |parent: Fd, name: &CStr| write_file(parent, name, mode, content);
-    paths::in_parent(places.root()?, path, write).item(item::TARGET)
+/// What a file is to contain.
+pub struct Content<'a> {
+    /// A file of memory, for what is long: it need not pass through init's own memory, which counts as the
+    /// workload's until exec.
+    pub fd: Option<Fd>,
+    pub bytes: &'a [u8],
 }
 
-/// Writes a file on the stage and binds it over its place, so that the host's file there stays as it is.
-pub fn bound_file(places: &mut Places, path: &CStr, mode: u32, content: &[u8]) -> Outcome {
-    let (stage, name) = (places.stage()?, c"file");
-    write_file(stage, name, mode, content)?;
-    let tree = sys::clone_tree(stage, name).item(item::SOURCE)?;
+/// Writes a file: in its place, if that is on a file system of our own. Elsewhere the place is the host's, and
+/// may be anything; there the file is made apart and bound over it.
+pub fn file(places: &mut Places, path: &CStr, mode: u32, content: &Content) -> Outcome {
+    let root = places.root()?;
+    let written = paths::in_parent(root, path, |parent, name| {
+        let ours = places.own.contains(sys::mount_id(parent)?);
+        if ours {
+            write_file(parent, name, mode, content)?;
+        }
+        Ok(ours)
+    });
+    if written.item(item::TARGET)? { Ok(()) } else { bound_file(places, path, mode, content) }
+}
+
+/// Where no stage was prepared the root is our own, and serves.
+fn bound_file(places: &mut Places, path: &CStr, mode: u32, content: &Content) -> Outcome {
+    let (workshop, name) = (places.stage.or(places.root).ok_or(Errno(abi::EINVAL))?, c".file");
+    write_file(workshop, name, mode, content)?;
+    let tree = sys::clone_tree(workshop, name).item(item::SOURCE)?;
     sys::mount_setattr(tree, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, false).item(item::ATTRIBUTES)?;
     attach(places, tree, path, Kind::File)?;
     // The name is free for the next file; the mount keeps this one alive.
-    Ok(sys::unlinkat(stage, name)?)
+    Ok(sys::unlinkat(workshop, name)?)
 }
 
-fn write_file(parent: Fd, name: &CStr, mode: u32, content: &[u8]) -> Result<()> {
+fn write_file(parent: Fd, name: &CStr, mode: u32, content: &Content) -> Result<()> {
     let flags = abi::O_CREAT | abi::O_TRUNC | abi::O_WRONLY | abi::O_NOFOLLOW;
     let file = sys::openat(parent, name, flags, mode)?;
-    sys::write_all(file, content)?;
+    match content.fd {
+        Some(source) => sys::copy_file(source, file)?,
+        None => sys::write_all(file, content.bytes)?,
+    }
     // The mode given at creation does not count where the file existed.
     sys::fchmod(file, mode)?;
     sys::close(file);

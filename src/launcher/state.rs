@@ -93,8 +93,30 @@ pub struct Places {
     pub stage: Option<Fd>,
     /// The container's own /proc.
     pub proc: Option<Fd>,
+    /// The tmpfs mounts that are new, and so nobody else's.
+    pub own: OwnMounts,
     /// The host's /proc.
     pub host_proc: Option<Fd>,
+}
+
+/// The numbers of some mounts; more than there is room for are taken for not our own.
+#[derive(Clone, Copy, Default)]
+pub struct OwnMounts {
+    ids: [u64; 16],
+    count: usize,
+}
+
+impl OwnMounts {
+    pub fn push(&mut self, id: u64) {
+        if let Some(slot) = self.ids.get_mut(self.count) {
+            *slot = id;
+            self.count += 1;
+        }
+    }
+
+    pub fn contains(&self, id: u64) -> bool {
+        self.ids.iter().take(self.count).any(|own| *own == id)
+    }
 }
 
 impl Places {

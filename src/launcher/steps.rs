@@ -94,7 +94,7 @@ impl Walk {
             Step::Loopback {} => Ok(system::loopback_up()?),
 
             Step::PrivateMounts {} => Ok(sys::make_mounts_private()?),
-            Step::Stage {} => mounts::stage(places),
+            Step::Stage { size } => mounts::stage(places, size),
             Step::Bind { source, fd, device, inode, target, attributes } => {
                 let source = mounts::Source { path: source, fd: fds.find(fd)?, device, inode };
                 mounts::bind(places, &source, target, attributes)
@@ -115,8 +115,9 @@ impl Walk {
             Step::Devpts { target } => mounts::devpts(places, target),
             Step::Mqueue { target } => mounts::mqueue(places, target),
             Step::Directory { path, mode } => mounts::directory(places, path, mode),
-            Step::File { path, mode, bound: 0, content } => mounts::file(places, path, mode, content),
-            Step::File { path, mode, content, .. } => mounts::bound_file(places, path, mode, content),
+            Step::File { path, mode, fd, content } => {
+                mounts::file(places, path, mode, &mounts::Content { fd: fds.find(fd)?, bytes: content })
+            }
             Step::Symlink { target, path } => mounts::symlink(places, target, path),
             Step::SealMount { path } => mounts::seal(places, path),
             Step::EnterRoot {} => mounts::enter_root(places),

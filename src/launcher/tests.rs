@@ -15,7 +15,7 @@ fn system_call_numbers_are_those_of_libc() {
         nr::READ => libc::SYS_read, nr::WRITE => libc::SYS_write, nr::CLOSE => libc::SYS_close,
         nr::FSTAT => libc::SYS_fstat, nr::PPOLL => libc::SYS_ppoll, nr::MMAP => libc::SYS_mmap,
         nr::RT_SIGACTION => libc::SYS_rt_sigaction, nr::RT_SIGPROCMASK => libc::SYS_rt_sigprocmask,
-        nr::IOCTL => libc::SYS_ioctl, nr::GETPID => libc::SYS_getpid, nr::SOCKET => libc::SYS_socket,
+        nr::IOCTL => libc::SYS_ioctl, nr::SENDFILE => libc::SYS_sendfile, nr::GETPID => libc::SYS_getpid, nr::SOCKET => libc::SYS_socket,
         nr::SENDMSG => libc::SYS_sendmsg, nr::RECVMSG => libc::SYS_recvmsg, nr::CLONE => libc::SYS_clone,
         nr::EXECVE => libc::SYS_execve, nr::EXIT_GROUP => libc::SYS_exit_group,
         nr::WAIT4 => libc::SYS_wait4, nr::KILL => libc::SYS_kill, nr::FCNTL => libc::SYS_fcntl,

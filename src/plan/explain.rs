@@ -99,11 +99,13 @@ impl Step {
             | Step::Skeleton { path, .. }
             | Step::Cgroup { path, .. }
             | Step::WorkingDirectory { path } => text(path).into_owned(),
+            Step::Stage { size } => format!("{} bytes", text(size)),
             Step::Devpts { target } | Step::Mqueue { target } => text(target).into_owned(),
             Step::Directory { path, mode } => format!("{} (mode {mode:o})", text(path)),
-            Step::File { path, mode, content, .. } => {
+            Step::File { path, mode, fd: NO_FD, content } => {
                 format!("{} ({} bytes, mode {mode:o})", text(path), content.len())
             }
+            Step::File { path, mode, .. } => format!("{} (a file of memory, mode {mode:o})", text(path)),
             Step::HostName { name } => text(name).into_owned(),
             Step::LiftDescriptors { above } => format!("to {above} and above"),
             Step::Descriptor { target, .. } => target.to_string(),
@@ -113,6 +115,7 @@ impl Step {
             Step::Nice { value } => value.to_string(),
             Step::Affinity { mask } => format!("cpus {}", cpus(mask)),
             Step::OomScoreAdj { value } => text(value).into_owned(),
+            Step::Personality { persona: 0 } => "0 (addresses randomised)".into(),
             Step::Personality { persona } => format!("{persona:#x} (addresses not randomised)"),
             Step::Umask { mask } => format!("{mask:03o}"),
             Step::BoundingSet { keep } => format!("keep {}", capabilities(*keep)),
@@ -131,7 +134,6 @@ impl Step {
             Step::IdMaps {}
             | Step::ForkInit {}
             | Step::PrivateMounts {}
-            | Step::Stage {}
             | Step::EnterRoot {}
             | Step::Loopback {}
             | Step::HostProc {}

@@ -10,6 +10,8 @@ pub(crate) struct Facts {
     /// Where relative paths of the host start.
     pub current_dir: PathBuf,
     pub caller: Caller,
+    /// The host program's hard limit of core dumps, which a container cannot raise.
+    pub core_limit: u64,
     /// The parts of the host view.
     pub view: Vec<ViewEntry>,
     /// The device nodes of a minimal /dev.

@@ -1,6 +1,7 @@
 //! The root file system, from the first mount to the change of root.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::text::{c_path, digits};
 use super::{Builder, FileFact, Resource, Step, TreeSource};
@@ -10,6 +11,14 @@ use crate::config::mounts::{Bind, BindSource, Operation, Overlay, Proc, Root, Tm
 use crate::error::Result;
 use crate::wire::NO_FD;
 use libc::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
+
+/// The longest content of a file that is part of the plan, in bytes.
+const INLINE: usize = 16 << 10;
+
+/// Size of a tmpfs that init fills, beside the content of files given.
+const ROOM: u64 = 4 << 20;
+/// The largest page of the supported machines.
+const PAGE: u64 = 64 << 10;
 
 /// Attributes of file systems of our own.
 pub(super) const PLAIN: u64 = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
@@ -51,7 +60,7 @@ impl Builder<'_> {
         }
         self.push(Step::PrivateMounts {});
         if self.needs_stage() {
-            self.push(Step::Stage {});
+            self.push(Step::Stage { size: digits(self.room_for_files()) });
         }
         self.root()?;
         self.proc()?;
@@ -73,17 +82,18 @@ impl Builder<'_> {
         matches!(self.container.files.root, Root::HostView)
     }
 
-    /// Overlays, and files that are bound over places of the host's, are put together on the stage.
+    /// Overlays, and files that are bound over places of the host's, are put together on the stage; in the
+    /// host view the root itself serves for the latter.
     fn needs_stage(&self) -> bool {
         let files = &self.container.files;
-        let needs = |(index, operation): (usize, &Operation)| match operation {
+        let needs = |operation: &Operation| match operation {
             Operation::Overlay(_) => true,
-            Operation::File { path, .. } => self.lies_on_the_host(index, path),
+            Operation::File { .. } => !self.has_host_view(),
             _ => false,
         };
         matches!(files.root, Root::Overlay(_))
             || !self.facts.missing.is_empty()
-            || files.operations.iter().enumerate().any(needs)
+            || files.operations.iter().any(needs)
     }
 
     fn root(&mut self) -> Result<()> {
@@ -121,7 +131,14 @@ impl Builder<'_> {
 
     /// Whether the caller replaced a default with an operation of its own.
     pub(super) fn replaced(&self, path: &str) -> bool {
-        self.container.files.operations.iter().any(|operation| operation.target() == Path::new(path))
+        let replaces = |(index, operation): (usize, &Operation)| match operation {
+            // One that exists stays as it is.
+            Operation::Directory { .. } => false,
+            // An optional one without source is left out.
+            Operation::Bind(bind) => bind.target == Path::new(path) && self.source_of(index).is_some(),
+            operation => operation.target() == Path::new(path),
+        };
+        self.container.files.operations.iter().enumerate().any(replaces)
     }
 
     fn tmp(&mut self) -> Result<()> {
@@ -141,28 +158,20 @@ impl Builder<'_> {
                 self.push(Step::Directory { path: c_path("directory", path)?, mode: *mode });
                 Ok(())
             }
-            Operation::File { path, mode, content } => {
-                self.file_step(path, *mode, content, self.lies_on_the_host(index, path))
-            }
+            Operation::File { path, mode, content } => self.file_step(path, *mode, content),
             Operation::Symlink { target, path } => self.symlink(target, path),
         }
     }
 
-    /// Whether a file made by the operation of this index would be written to a directory of the host.
-    fn lies_on_the_host(&self, index: usize, path: &Path) -> bool {
-        let covers =
-            |earlier: &Operation| matches!(earlier, Operation::Bind(_)) && path.starts_with(earlier.target());
-        !self.has_host_view() || self.container.files.operations[..index].iter().any(covers)
+    /// The source of the operation of this index, if it has one that exists.
+    fn source_of(&self, index: usize) -> Option<&FileFact> {
+        self.facts.sources.get(index)?.as_ref()
     }
 
     fn bind(&mut self, index: usize, bind: &Bind) -> Result<()> {
-        match self.facts.sources.get(index) {
-            Some(Some(fact)) => {
-                let attributes = attributes(bind.writable, bind.devices);
-                self.bind_step("bind", fact, &bind.source, &bind.target, attributes)
-            }
-            _ => Ok(()),
-        }
+        let Some(fact) = self.source_of(index).cloned() else { return Ok(()) };
+        let attributes = attributes(bind.writable, bind.devices);
+        self.bind_step("bind", &fact, &bind.source, &bind.target, attributes)
     }
 
     /// A root host makes a detached mount, because what root may read the user namespace may not; an
@@ -213,10 +222,23 @@ impl Builder<'_> {
         Ok(())
     }
 
-    pub(super) fn file_step(&mut self, path: &Path, mode: u32, content: &[u8], bound: bool) -> Result<()> {
+    /// A long content goes as a file of memory.
+    pub(super) fn file_step(&mut self, path: &Path, mode: u32, content: &Arc<[u8]>) -> Result<()> {
         let path = c_path("file", path)?;
-        self.push(Step::File { path, mode, bound: u32::from(bound), content: content.to_vec() });
+        let long = content.len() > INLINE;
+        let fd = if long { self.resource(Resource::Content(content.clone())) } else { NO_FD };
+        let content = if long { Vec::new() } else { content.to_vec() };
+        self.push(Step::File { path, mode, fd, content });
         Ok(())
+    }
+
+    /// Bytes for everything that init writes on a tmpfs of its own.
+    pub(super) fn room_for_files(&self) -> u64 {
+        let room = |operation: &Operation| match operation {
+            Operation::File { content, .. } => (content.len() as u64).next_multiple_of(PAGE),
+            _ => 0,
+        };
+        ROOM + self.container.files.operations.iter().map(room).sum::<u64>()
     }
 }
 

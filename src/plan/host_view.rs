@@ -5,19 +5,11 @@ use std::path::Path;
 use super::files::{PLAIN, attributes};
 use super::{Builder, Step, ViewEntry};
 use crate::config::Tmpfs;
-use crate::config::mounts::Operation;
 use crate::error::Result;
-
-/// Size of the tmpfs of the host view, beside the content of files.
-const VIEW_SIZE: u64 = 4 << 20;
 
 impl Builder<'_> {
     pub(super) fn host_view(&mut self) -> Result<()> {
-        let content = |operation: &Operation| match operation {
-            Operation::File { content, .. } => content.len() as u64,
-            _ => 0,
-        };
-        let size = VIEW_SIZE + self.container.files.operations.iter().map(content).sum::<u64>() * 2;
+        let size = self.room_for_files();
         let root = Tmpfs::new("/").size(size).mode(0o755);
         self.tmpfs_step(&root, PLAIN)?;
         for entry in &self.facts.view {
@@ -56,7 +48,7 @@ impl Builder<'_> {
         }
         for (path, content) in files {
             if !self.replaced(path) {
-                self.file_step(Path::new(path), 0o644, content.as_bytes(), false)?;
+                self.file_step(Path::new(path), 0o644, &content.into_bytes().into())?;
             }
         }
         Ok(())

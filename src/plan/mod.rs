@@ -28,7 +28,7 @@ pub(crate) use validate::validate;
 
 use crate::config::Description;
 use crate::config::namespaces::SourceKind;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::wire;
 
 /// A step as the host holds it.
@@ -45,6 +45,8 @@ pub(crate) enum Resource {
     Namespace(SourceKind),
     /// A detached copy of a mount, of a path or of an open file.
     Tree(TreeSource),
+    /// A file of memory with this content.
+    Content(Arc<[u8]>),
     /// `cgroup.procs` of the container's group in the hierarchy of this index.
     CgroupProcs(usize),
 }
@@ -104,6 +106,7 @@ pub(crate) fn build(container: &Description, facts: &Facts) -> Result<Plan> {
     builder.files()?;
     builder.namespace_settings()?;
     builder.workload()?;
+    builder.plan.check_size()?;
     Ok(builder.plan)
 }
 
@@ -120,6 +123,17 @@ impl Plan {
             clock_offset: 0,
             scratch: 0,
         }
+    }
+
+    /// All descriptors go with one message.
+    fn check_size(&self) -> Result<()> {
+        let count = self.resources.len();
+        if count <= wire::MAX_FDS {
+            return Ok(());
+        }
+        let most = wire::MAX_FDS;
+        let what = format!("{count} descriptors, binds, layers and large files in all; {most} are possible");
+        Err(Error::invalid("plan", what))
     }
 
     /// Whether the process that the host creates is PID 1 of a new PID namespace, so that its end is the

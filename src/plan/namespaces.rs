@@ -68,6 +68,10 @@ impl Builder<'_> {
         let mut joined = self.container.namespaces.joined.clone();
         joined.sort_by_key(|(kinds, _)| !kinds.contains(Namespaces::USER));
         for (kinds, source) in joined {
+            if kinds.contains(Namespaces::USER) && self.facts.caller.privileged {
+                // Inside they could not be dropped any more, and would open root's files to the workload.
+                self.push(Step::Groups { gids: Vec::new() });
+            }
             let fd = self.resource(Resource::Namespace(source.0));
             self.push(Step::JoinNamespace { fd, kinds: kinds.bits() });
         }

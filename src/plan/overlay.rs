@@ -9,7 +9,10 @@ use super::text::{c_path, c_string, digits};
 use super::{Builder, Resource, Step, TreeSource};
 use crate::config::Overlay;
 use crate::config::mounts::Upper;
-use crate::error::Result;
+use crate::error::{Error, Result};
+
+/// mount(2) takes one page of options, with the NUL, and cuts off the rest.
+const MAX_OPTIONS: usize = 4095;
 
 impl Builder<'_> {
     pub(super) fn overlay(&mut self, overlay: &Overlay, target: &Path) -> Result<()> {
@@ -28,6 +31,10 @@ impl Builder<'_> {
         options.extend(self.upper_options(&overlay.upper, number));
         if self.plan.id_maps.is_some() {
             options.extend(b",userxattr");
+        }
+        if options.len() > MAX_OPTIONS {
+            let what = format!("the options for {} are longer than a page", target.display());
+            return Err(Error::invalid("overlay", what).with_remedy("use fewer layers or shorter paths"));
         }
         let (memory, size, inodes) = match overlay.upper {
             Upper::Memory { size, inodes } => (memory_name(number), size, inodes),

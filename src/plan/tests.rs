@@ -11,7 +11,8 @@ use crate::wire::NO_FD;
 
 /// A host with an ordinary caller.
 fn ordinary() -> Facts {
-    Facts { caller: Caller { uid: 500, gid: 600, ..Caller::default() }, ..Facts::default() }
+    let caller = Caller { uid: 500, gid: 600, ..Caller::default() };
+    Facts { caller, core_limit: u64::MAX, ..Facts::default() }
 }
 
 /// A host with root as caller.
@@ -269,9 +270,9 @@ fn no_core_dumps_unless_asked_for() {
         let plan = plan(container, &ordinary());
         plan.steps.iter().any(|step| step.name() == "rlimit" && step.describe() == text)
     };
-    assert!(has(&program(), "core 0 0"));
+    assert!(has(&program(), "core 1 1"));
     let asked = program().rlimit(Resource::Core, 5, u64::MAX);
-    assert!(has(&asked, "core 5 unlimited") && !has(&asked, "core 0 0"));
+    assert!(has(&asked, "core 5 unlimited") && !has(&asked, "core 1 1"));
 }
 
 #[test]

@@ -28,6 +28,7 @@ pub(crate) fn validate(container: &Description) -> Result<()> {
     host_name(&container.host_name())?;
     files(&container.files, container.namespaces.new)?;
     identity(&container.identity)?;
+    groups(container)?;
     stdio(&container.stdio)?;
     limits(&container.limits)
 }
@@ -243,6 +244,15 @@ fn identity(config: &IdentityConfig) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// The workload takes the ids it is given in a user namespace that it joins, but no groups.
+fn groups(container: &Description) -> Result<()> {
+    let joins = container.namespaces.joined_kinds().contains(Namespaces::USER);
+    if joins && !container.identity.groups.is_empty() {
+        return Err(Error::invalid("groups", "supplementary groups in a user namespace that is joined"));
+    }
+    Ok(())
 }
 
 /// The kernel's rules for id maps: not empty, no overlap on either side.

@@ -79,15 +79,18 @@ impl Builder<'_> {
         if let Some(value) = identity.oom_score_adj {
             self.push(Step::OomScoreAdj { value: digits(value) });
         }
-        self.push_if(!identity.aslr, Step::Personality { persona: NO_RANDOMISATION });
+        let persona = if identity.aslr { 0 } else { NO_RANDOMISATION };
+        self.push(Step::Personality { persona });
         self.push(Step::Umask { mask: identity.umask });
     }
 
     fn resource_limits(&mut self) {
         let limits = &self.container.identity.rlimits;
-        // The host's core_pattern may start a program on the host.
+        // The host's core_pattern may start a program on the host, and does so with a limit of 0. With 1 the
+        // kernel starts none, and a file of one byte it does not write: core(5).
         if !limits.iter().any(|(resource, ..)| *resource == Limited::Core) {
-            self.push(Step::ResourceLimit { resource: Limited::Core.number(), soft: 0, hard: 0 });
+            let none = self.facts.core_limit.min(1);
+            self.push(Step::ResourceLimit { resource: Limited::Core.number(), soft: none, hard: none });
         }
         for (resource, soft, hard) in limits {
             self.push(Step::ResourceLimit { resource: resource.number(), soft: *soft, hard: *hard });

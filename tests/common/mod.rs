@@ -5,8 +5,9 @@
 
 #![allow(dead_code)]
 
-use std::collections::BTreeSet;
-use std::ffi::OsStr;
+pub mod helper;
+pub mod processes;
+
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -110,8 +111,16 @@ pub fn busybox_root() -> Option<TempDir> {
     }
     let root = temp_dir();
     fs::create_dir(root.path().join("bin")).expect("a directory");
-    fs::copy(BUSYBOX, root.path().join("bin/busybox")).expect("busybox");
+    copy_program(BUSYBOX, &root.path().join("bin/busybox"));
     Some(root)
+}
+
+/// Copies a program of the host. Another process does it: were the copy open for writing here, a process that
+/// another test starts at that moment would have it open too, and until that one executes something else
+/// nobody could execute the copy (ETXTBSY).
+pub fn copy_program(program: &str, to: &Path) {
+    let status = Command::new("/bin/cp").arg(program).arg(to).status().expect("/bin/cp");
+    assert!(status.success(), "{status}");
 }
 
 /// A container that runs a shell script with [`busybox_root`]'s busybox.
@@ -158,83 +167,3 @@ fn read_link(path: String) -> String {
     let target = fs::read_link(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     target.to_string_lossy().into_owned()
 }
-
-/// Whether a process, by its id on the host, is alive: neither gone nor a zombie.
-pub fn is_alive(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.rsplit(')').next().and_then(|rest| rest.trim_start().chars().next());
-    !matches!(state, None | Some('Z' | 'X'))
-}
-
-/// What a process holds of the kernel: taken before and after, it shows leaks.
-///
-/// Other tests of the same process open files and start children at the same time: compare only in a
-/// process of its own, or in a file with a single test.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProcessState {
-    /// Numbers and targets of the open descriptors.
-    pub descriptors: BTreeSet<String>,
-    /// Ids of the threads.
-    pub threads: BTreeSet<String>,
-    /// Ids of the children, zombies too.
-    pub children: BTreeSet<String>,
-    /// Number of mounts in the process's mount namespace.
-    pub mounts: usize,
-}
-
-impl ProcessState {
-    /// The state of this process now.
-    pub fn now() -> Self {
-        let threads = names("/proc/self/task");
-        let children = threads.iter().flat_map(|thread| {
-            let list = fs::read_to_string(format!("/proc/self/task/{thread}/children")).unwrap_or_default();
-            list.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
-        });
-        ProcessState {
-            children: children.collect(),
-            descriptors: descriptors(),
-            mounts: fs::read_to_string("/proc/self/mountinfo").expect("mountinfo").lines().count(),
-            threads,
-        }
-    }
-}
-
-fn names(directory: &str) -> BTreeSet<String> {
-    let entries = fs::read_dir(directory).unwrap_or_else(|error| panic!("{directory}: {error}"));
-    entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
-}
-
-fn descriptors() -> BTreeSet<String> {
-    let open = names("/proc/self/fd").into_iter().filter_map(|number| {
-        // The descriptor that lists the directory is closed by now.
-        let target = fs::read_link(format!("/proc/self/fd/{number}")).ok()?;
-        Some(format!("{number} -> {}", target.display()))
-    });
-    open.collect()
-}
-
-/// This test program, to be run again for one test that acts as a helper: see [`is_helper`].
-pub fn this_test(name: &str) -> Command {
-    let mut command = Command::new(std::env::current_exe().expect("the test program"));
-    command.args(["--exact", name, "--nocapture", "--test-threads=1"]).env(HELPER, name);
-    command
-}
-
-/// A container that runs this test program again for one test that acts as a helper.
-pub fn this_test_in_container(name: &str) -> Container {
-    let program = std::env::current_exe().expect("the test program");
-    Container::new()
-        .bind_read_only(program, "/tmp/test-program")
-        .command("/tmp/test-program")
-        .args(["--exact", name, "--nocapture", "--test-threads=1"])
-        .env(HELPER, name)
-}
-
-/// Whether the test of this name was started by [`this_test`] or [`this_test_in_container`]; otherwise
-/// it has nothing to do.
-pub fn is_helper(name: &str) -> bool {
-    std::env::var_os(HELPER).as_deref() == Some(OsStr::new(name))
-}
-
-/// Set where a test acts as a helper.
-const HELPER: &str = "COFFERDAM_TEST_HELPER";
