@@ -212,7 +212,7 @@ impl Running {
     /// The next record, or `None` when the deadline has passed.
     fn next_record(&mut self, deadline: Option<Instant>) -> Result<Option<Record>> {
         loop {
-            let timeout = poll_timeout(deadline);
+            let timeout = self.patience(deadline);
             let received = self.channel.receive(self.init.as_fd(), timeout);
             match received.map_err(|error| Error::io("wait", "cannot hear from init", &error))? {
                 Received::Record(record, _) => return Ok(Some(record)),
@@ -223,7 +223,8 @@ impl Running {
                 Received::Nothing if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
                     return Ok(None);
                 }
-                Received::Nothing => {}
+                Received::Nothing if self.init_is_pid_1 => {}
+                Received::Nothing => nudge(self.init.as_fd()),
             }
         }
     }
@@ -257,11 +258,19 @@ impl Running {
         self.reaped = true;
     }
 
+    /// How long to wait for a record before looking after init, or the clock.
+    fn patience(&self, deadline: Option<Instant>) -> PollTimeout {
+        let timeout = poll_timeout(deadline);
+        let interval = PollTimeout::from(NUDGE_INTERVAL);
+        let never = self.init_is_pid_1 || timeout.is_some() && timeout < interval;
+        if never { timeout } else { interval }
+    }
+
     /// Outside a PID namespace of its own init is an ordinary process, which the workload can stop.
     fn rouse_init(&self) {
         if !self.init_is_pid_1 {
             let _ = sys::pidfd_send_signal(self.workload.as_fd(), libc::SIGKILL);
-            let _ = sys::pidfd_send_signal(self.init.as_fd(), libc::SIGCONT);
+            nudge(self.init.as_fd());
         }
     }
 
@@ -285,6 +294,15 @@ impl Running {
         self.reap();
         self.groups.remove();
     }
+}
+
+/// Milliseconds after which an init that is not PID 1, and so can be stopped by the workload, is set going
+/// again.
+pub(super) const NUDGE_INTERVAL: u16 = 100;
+
+/// Lets init go on if it was stopped.
+pub(super) fn nudge(init: BorrowedFd<'_>) {
+    let _ = sys::pidfd_send_signal(init, libc::SIGCONT);
 }
 
 /// Milliseconds that an init that is not PID 1 has for ending the container.

@@ -233,8 +233,10 @@ impl Starting {
 
     /// Returns the workload, if the plan has one.
     fn follow(&self, plan: &Plan) -> Result<Option<(OwnedFd, u32)>> {
+        // A workload in the same PID namespace can stop init before that has said that all is well.
+        let patience = if plan.init_is_pid_1() { PollTimeout::NONE } else { child::NUDGE_INTERVAL.into() };
         loop {
-            let received = self.channel.receive(self.pidfd.as_fd(), PollTimeout::NONE);
+            let received = self.channel.receive(self.pidfd.as_fd(), patience);
             match received.map_err(|error| Error::io("host", "cannot hear from init", &error))? {
                 Received::Record(Record::Started { vouched }, message) => return started(message, vouched),
                 Received::Record(Record::NeedIdMaps, _) => self.write_maps_on_request(plan)?,
@@ -245,7 +247,7 @@ impl Starting {
                     return Err(Error::errno("launcher", "an unexpected answer", libc::EPROTO));
                 }
                 Received::End => return Err(diagnose::vanished()),
-                Received::Nothing => {}
+                Received::Nothing => child::nudge(self.pidfd.as_fd()),
             }
         }
     }
@@ -265,6 +267,7 @@ impl Starting {
         if init_is_pid_1 {
             let _ = sys::pidfd_send_signal(self.pidfd.as_fd(), libc::SIGKILL);
         }
+        child::nudge(self.pidfd.as_fd());
         child::reap(self.pidfd.as_fd());
     }
 }
