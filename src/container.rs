@@ -188,8 +188,8 @@ impl Container {
     ///
     /// With [`MOUNT`](Namespaces::MOUNT) the workload sees the host's files, and the container can have
     /// no root file system of its own. With [`PID`](Namespaces::PID) the workload sees the host's
-    /// processes; init is then an ordinary process, and cannot end what a descendant of the workload
-    /// leaves behind if init itself is killed.
+    /// processes; init is then an ordinary process of the same user, which the workload can stop or kill: what
+    /// it leaves behind may survive, and limits of time may not be kept.
     pub fn share(mut self, kinds: Namespaces) -> Self {
         self.description.namespaces.new -= kinds;
         self
@@ -338,9 +338,10 @@ impl Container {
         self.operation(Operation::Directory { path: path.as_ref().to_owned(), mode: 0o755 })
     }
 
-    /// A file with this content, mode 644. In a root file system from the host, and below an earlier bind,
-    /// it is bound over the place, and the host's file stays as it is: what the workload writes to it is gone
-    /// with the run. In the host view it is read-only.
+    /// A file with this content, mode 644. On a file system of the container's own (the host view, `/tmp`, a
+    /// tmpfs asked for) it is an ordinary file. Anywhere else (a root file system from the host, a bind, an
+    /// overlay) it is bound over its place, and the host's file stays as it is: what the workload writes to it
+    /// is gone with the run. In the host view it is read-only.
     ///
     /// It belongs to root inside where that is mapped, otherwise to the workload.
     pub fn file(self, path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> Self {
@@ -442,7 +443,8 @@ impl Container {
         self
     }
 
-    /// Gives the workload capabilities, in all five sets: a loosening.
+    /// Gives the workload capabilities, in all five sets: a loosening. `SYS_ADMIN` lets it change mounts, and
+    /// so make read-only binds writable; `SYS_PTRACE` lets it take init over.
     pub fn capabilities(self, capabilities: Capabilities) -> Self {
         self.capability_sets(CapabilitySets::all_five(capabilities))
     }
@@ -454,7 +456,8 @@ impl Container {
     }
 
     /// A resource limit, soft and hard, in the unit that [`Resource`] says; `u64::MAX` for none. It holds for
-    /// each process. The default is the host's, and 0 for [`Resource::Core`]. A hard limit over the host
+    /// each process. The default is the host's, and for
+    /// [`Resource::Core`] 1, with which the kernel neither writes a file nor starts a program of core_pattern. A hard limit over the host
     /// program's own is an error in a new user namespace. See setrlimit(2).
     pub fn rlimit(mut self, resource: Resource, soft: u64, hard: u64) -> Self {
         self.description.identity.rlimits.retain(|(known, ..)| *known != resource);

@@ -119,6 +119,7 @@ fn helper_forks_while_it_collects() {
     }
     // SAFETY: the child calls only async-signal-safe functions.
     let fork = || match unsafe { libc::fork() } {
+        // SAFETY: both are async-signal-safe.
         0 => unsafe {
             libc::sleep(20);
             libc::_exit(0)
