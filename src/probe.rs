@@ -5,7 +5,6 @@ use std::fmt;
 use crate::config::{IdMapping, Namespaces, Overlay};
 use crate::container::Container;
 use crate::error::Error;
-
 use crate::host;
 
 /// What a host may or may not allow.
@@ -102,20 +101,17 @@ impl Host {
     /// blocks for tens of milliseconds; what it found holds for this program, its user and its cgroup.
     pub fn probe() -> Self {
         let mut findings = vec![finding(Feature::Container, run(&Container::new()))];
-        for kind in Namespaces::all() - Namespaces::USER {
+        for kind in Namespaces::all() {
             findings.push(finding(Feature::Namespace(kind), run(&only(kind))));
         }
-        findings.insert(1, finding(Feature::Namespace(Namespaces::USER), run(&only(Namespaces::USER))));
         findings.push(finding(Feature::Proc, run(&with_proc())));
         findings.push(finding(Feature::Overlay, run(&with_overlay())));
         let several = Container::new().id_mapping(IdMapping::Subordinate).user(1, 1);
         findings.push(finding(Feature::SubordinateIds, run(&several)));
-        let program = Container::new().command("rehearsal");
         let limits = |container: Container| host::rehearse_limits(&container.description);
-        let memory = limits(program.clone().memory_limit(64 << 20));
-        findings.push(finding(Feature::MemoryLimit, memory));
-        findings.push(finding(Feature::PidsLimit, limits(program.clone().pids_limit(64))));
-        findings.push(finding(Feature::CpusLimit, limits(program.cpus(1.0))));
+        findings.push(finding(Feature::MemoryLimit, limits(Container::new().memory_limit(64 << 20))));
+        findings.push(finding(Feature::PidsLimit, limits(Container::new().pids_limit(64))));
+        findings.push(finding(Feature::CpusLimit, limits(Container::new().cpus(1.0))));
         Host { findings }
     }
 

@@ -17,10 +17,11 @@ use super::stdio::Stream;
 use super::sys::Attached;
 use super::{diagnose, facts, id_maps, sys};
 use crate::config::Description;
+use crate::config::mounts::BindSource;
 use crate::config::namespaces::SourceKind;
 use crate::config::stdio::Stdio;
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::{self, Plan, Resource, TreeSource};
+use crate::plan::{self, Plan, Resource};
 use crate::report::Enforcement;
 use crate::wire::{Command, Header, Record};
 
@@ -173,10 +174,10 @@ fn open_namespace(path: &Path) -> Result<OwnedFd> {
     Ok(file.into())
 }
 
-fn open_tree(source: &TreeSource) -> Result<OwnedFd> {
+fn open_tree(source: &BindSource) -> Result<OwnedFd> {
     let (tree, what) = match source {
-        TreeSource::Path(path) => (sys::clone_tree(path), path.display().to_string()),
-        TreeSource::Fd(fd) => (sys::clone_tree_of(fd.as_fd()), format!("descriptor {}", fd.as_raw_fd())),
+        BindSource::Path(path) => (sys::clone_tree(path), path.display().to_string()),
+        BindSource::Fd(fd) => (sys::clone_tree_of(fd.as_fd()), format!("descriptor {}", fd.as_raw_fd())),
     };
     tree.map_err(|error| Error::io("bind", format!("a detached mount of {what}"), &error))
 }

@@ -4,7 +4,7 @@ use super::abi;
 use super::shared::Shared;
 use super::state::{Descriptors, Failure, Plan};
 use super::sys::{self, Control, Errno, Fd, Result, Spawned};
-use crate::wire::{CONTROL_FD, HOST_FD, Header, Record};
+use crate::wire::{CONTROL_FD, Command, HOST_FD, Header, Record};
 
 const CONTROL: Fd = Fd(CONTROL_FD);
 
@@ -86,18 +86,18 @@ pub fn send_started(workload: &Spawned) {
     }
 }
 
-/// The host's next byte; `None` at end of file.
-pub fn await_command() -> Result<Option<u8>> {
+/// The host's next command; `None` at end of file.
+pub fn await_command() -> Result<Option<Command>> {
     wait_for_host();
     read_command()
 }
 
-/// Reads one byte; `None` at end of file.
-pub fn read_command() -> Result<Option<u8>> {
+/// Reads a command; `None` at end of file, and for a byte that is none.
+pub fn read_command() -> Result<Option<Command>> {
     let mut byte = [0];
     match sys::read(CONTROL, &mut byte)? {
         0 => Ok(None),
-        _ => Ok(Some(byte[0])),
+        _ => Ok(Command::decode(byte[0])),
     }
 }
 

@@ -105,14 +105,11 @@ impl Init {
     }
 
     fn obey(&mut self) {
-        match channel::read_command().ok().flatten().and_then(Command::decode) {
+        match channel::read_command().ok().flatten() {
             Some(Command::Detach) => self.host = None,
             Some(Command::IdMapsWritten) => {}
             // Also at end of file: the host, or its handle, is gone.
-            Some(Command::Kill) | None => {
-                self.end_workload(Ending::Killed);
-                self.host = None;
-            }
+            Some(Command::Kill) | None => self.end_workload(Ending::Killed),
         }
     }
 

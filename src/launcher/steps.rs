@@ -8,7 +8,7 @@ use super::shared::Shared;
 use super::state::{Failure, In, Outcome, Places, Plan};
 use super::sys::{self, Errno, Fork};
 use super::{identity, init, mounts, system, workload};
-use crate::wire::{Reader, Record, Step, item};
+use crate::wire::{Command, Reader, Record, Step, item};
 
 /// A step as the launcher sees it.
 type ReceivedStep = Step<&'static CStr, &'static [u8]>;
@@ -171,7 +171,7 @@ extern "C" fn go_on(walk: &'static mut Walk) -> ! {
 fn await_id_maps() -> Outcome {
     send(&Record::NeedIdMaps);
     match super::channel::await_command()? {
-        Some(byte) if byte == crate::wire::Command::IdMapsWritten as u8 => Ok(()),
+        Some(Command::IdMapsWritten) => Ok(()),
         // The host could not write them and says why itself.
         _ => sys::exit(1),
     }
@@ -181,7 +181,7 @@ fn await_id_maps() -> Outcome {
 fn fork_init() -> Outcome {
     match sys::fork() {
         Ok(Fork::Child) => Ok(()),
-        Ok(Fork::Parent(_)) => {
+        Ok(Fork::Parent) => {
             let _ = sys::close_range(0, u32::MAX);
             let _ = sys::reap(true);
             sys::exit(0)

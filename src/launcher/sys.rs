@@ -263,7 +263,7 @@ pub fn sethostname(name: &CStr) -> Result<()> {
 /// Which side of a fork this is.
 pub enum Fork {
     Child,
-    Parent(i32),
+    Parent,
 }
 
 /// Forks. The child gets a copy of all memory.
@@ -271,7 +271,7 @@ pub fn fork() -> Result<Fork> {
     // Without CLONE_VM the child runs on its own copy of this very stack, as after fork(2).
     match call!(nr::CLONE, abi::SIGCHLD, 0, null_mut::<u8>(), 0, 0)? {
         0 => Ok(Fork::Child),
-        pid => Ok(Fork::Parent(pid as i32)),
+        _ => Ok(Fork::Parent),
     }
 }
 

@@ -48,7 +48,7 @@ fn constants_are_those_of_libc() {
         abi::EACCES => libc::EACCES, abi::ENOTDIR => libc::ENOTDIR, abi::EINVAL => libc::EINVAL,
         abi::ESTALE => libc::ESTALE, abi::ST_RDONLY => libc::ST_RDONLY, abi::ENOSYS => libc::ENOSYS, abi::ELOOP => libc::ELOOP, abi::STATX_MNT_ID => libc::STATX_MNT_ID, abi::EEXIST => libc::EEXIST, abi::EROFS => libc::EROFS,
         abi::O_RDONLY => libc::O_RDONLY, abi::O_WRONLY => libc::O_WRONLY, abi::O_CREAT => libc::O_CREAT,
-        abi::O_EXCL => libc::O_EXCL, abi::O_TRUNC => libc::O_TRUNC, abi::O_CLOEXEC => libc::O_CLOEXEC,
+        abi::O_TRUNC => libc::O_TRUNC, abi::O_CLOEXEC => libc::O_CLOEXEC,
         abi::O_PATH => libc::O_PATH, abi::O_DIRECTORY => libc::O_DIRECTORY, abi::O_NOFOLLOW => libc::O_NOFOLLOW,
         abi::AT_FDCWD => libc::AT_FDCWD, abi::AT_EMPTY_PATH => libc::AT_EMPTY_PATH,
         abi::AT_RECURSIVE => libc::AT_RECURSIVE, abi::RESOLVE_IN_ROOT => libc::RESOLVE_IN_ROOT,

@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::text::{c_path, digits};
-use super::{Builder, FileFact, Resource, Step, TreeSource};
-use crate::config::Description;
-use crate::config::Namespaces;
+use super::{Builder, FileFact, Resource, Step};
 use crate::config::mounts::{Bind, BindSource, Operation, Overlay, Proc, Root, Tmpfs, Upper};
+use crate::config::{Description, Namespaces};
 use crate::error::Result;
 use crate::wire::NO_FD;
 use libc::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
@@ -188,8 +187,8 @@ impl Builder<'_> {
             return self.path_bind(fact, target, attributes);
         }
         let tree = match source {
-            BindSource::Path(_) => TreeSource::Path(fact.path.clone()),
-            BindSource::Fd(fd) => TreeSource::Fd(fd.clone()),
+            BindSource::Path(_) => BindSource::Path(fact.path.clone()),
+            BindSource::Fd(fd) => BindSource::Fd(fd.clone()),
         };
         let fd = self.resource(Resource::Tree(tree));
         let (source, target) = (c_path(step, &fact.path)?, c_path(step, target)?);

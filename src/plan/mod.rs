@@ -18,7 +18,6 @@ mod tests;
 
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 pub(crate) use facts::{Caller, Facts, FileFact, ViewEntry};
@@ -27,6 +26,7 @@ pub(crate) use identity::{IdMaps, MapWriter, NOBODY};
 pub(crate) use validate::validate;
 
 use crate::config::Description;
+use crate::config::mounts::BindSource;
 use crate::config::namespaces::SourceKind;
 use crate::error::{Error, Result};
 use crate::wire;
@@ -44,18 +44,11 @@ pub(crate) enum Resource {
     /// A namespace to join.
     Namespace(SourceKind),
     /// A detached copy of a mount, of a path or of an open file.
-    Tree(TreeSource),
+    Tree(BindSource),
     /// A file of memory with this content.
     Content(Arc<[u8]>),
     /// `cgroup.procs` of the container's group in the hierarchy of this index.
     CgroupProcs(usize),
-}
-
-/// What a detached mount is made of.
-#[derive(Clone, Debug)]
-pub(crate) enum TreeSource {
-    Path(PathBuf),
-    Fd(Arc<OwnedFd>),
 }
 
 /// Everything that is needed to start a container, decided.

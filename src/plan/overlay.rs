@@ -6,9 +6,9 @@ use std::path::Path;
 
 use super::files::attributes;
 use super::text::{c_path, c_string, digits};
-use super::{Builder, Resource, Step, TreeSource};
+use super::{Builder, Resource, Step};
 use crate::config::Overlay;
-use crate::config::mounts::Upper;
+use crate::config::mounts::{BindSource, Upper};
 use crate::error::{Error, Result};
 
 /// mount(2) takes one page of options, with the NUL, and cuts off the rest.
@@ -73,7 +73,7 @@ impl Builder<'_> {
         if !self.passes_trees() {
             return Ok(escape(&path));
         }
-        let fd = self.resource(Resource::Tree(TreeSource::Path(path.clone())));
+        let fd = self.resource(Resource::Tree(BindSource::Path(path.clone())));
         let source = c_path("overlay", &path)?;
         self.push(Step::OverlayLayer { name: c_string("overlay", name)?, source, fd });
         Ok(name.into())
