@@ -22,7 +22,7 @@ use cofferdam::Container;
 
 use support::bystander::{self, Host};
 use support::measure::{self, Contestant};
-use support::{floor, peers};
+use support::{c, floor, peers};
 
 mod support;
 
@@ -71,20 +71,11 @@ fn main() -> ExitCode {
 fn measure_all(quick: bool) -> Result<(), Box<dyn Error>> {
     let time = Duration::from_secs(if quick { 1 } else { 12 });
     let directory = tempfile::tempdir()?;
-    let program = compile_workload(directory.path())?;
+    let program = c::compile(directory.path(), "noop", c::NOOP)?;
     cold(&program, directory.path(), time)?;
     host_memory(&program, time)?;
     measured_memory(&program)?;
     compare_with_peers(&program, time / 2)
-}
-
-/// A program that ends at once: static, so that there is no dynamic linker to time.
-fn compile_workload(directory: &Path) -> Result<PathBuf, Box<dyn Error>> {
-    let (source, program) = (directory.join("noop.c"), directory.join("noop"));
-    fs::write(&source, "int main(void) { return 0; }\n")?;
-    let mut cc = Command::new(std::env::var_os("CC").unwrap_or("cc".into()));
-    let status = cc.args(["-static", "-O2", "-o"]).arg(&program).arg(&source).status()?;
-    if status.success() { Ok(program) } else { Err("the workload did not compile".into()) }
 }
 
 /// The container of every measurement: the defaults, and the workload.
@@ -131,7 +122,7 @@ fn host_memory(program: &Path, time: Duration) -> Result<(), Box<dyn Error>> {
         LARGE_HOST_NEEDS.. => (LARGE_HOST, String::new()),
         _ => (free / 2, format!(" (only {free} MiB are free)")),
     };
-    let (mut large, mut small) = (Host::start(size, program)?, Host::start(SMALL_HOST, program)?);
+    let (mut large, mut small) = (Host::start(size, program, &[])?, Host::start(SMALL_HOST, program, &[])?);
     let mut contestants: [Contestant<'_>; 2] = [
         Box::new(|| large.run().expect("a run in the large host").time),
         Box::new(|| small.run().expect("a run in the small host").time),
@@ -145,8 +136,8 @@ fn host_memory(program: &Path, time: Duration) -> Result<(), Box<dyn Error>> {
 
 /// The workload's own peak memory must not be the host's.
 fn measured_memory(program: &Path) -> Result<(), Box<dyn Error>> {
-    let mut medium = Host::start(MEDIUM_HOST, program)?;
-    let mut small = Host::start(SMALL_HOST, program)?;
+    let mut medium = Host::start(MEDIUM_HOST, program, &[])?;
+    let mut small = Host::start(SMALL_HOST, program, &[])?;
     let (in_medium, in_small) = (medium.run()?.memory_peak, small.run()?.memory_peak);
     println!("FIGURE maxrss_kib {}", in_medium >> 10);
     println!("RATIO maxrss {:.3}", in_medium as f64 / in_small as f64);

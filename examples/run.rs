@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use cofferdam::{Bind, Capabilities, Container, ErrorKind, Host, Namespaces, Overlay, Report, Tmpfs};
+use cofferdam::{Bind, Capabilities, Container, ErrorKind, Host, Namespaces, Overlay, Report, Stdio, Tmpfs};
 use serde_json::json;
 
 const NOT_EXECUTABLE: u8 = 126;
@@ -121,11 +121,11 @@ struct Options {
     #[arg(long, value_name = "DUR", value_parser = duration)]
     wall_time: Option<Duration>,
 
-    /// Most CPU time: not built yet, refused
+    /// Most CPU time, user and system, of all processes together; needs a writable cgroup
     #[arg(long, value_name = "DUR", value_parser = duration)]
     cpu_time: Option<Duration>,
 
-    /// Most output: not built yet, refused
+    /// Most bytes of output: it is collected, and written when the program has ended
     #[arg(long, value_name = "SIZE", value_parser = size)]
     output: Option<u64>,
 
@@ -160,17 +160,26 @@ fn act(options: &Options) -> Result<u8, Failure> {
     if options.explain {
         return print(&container.explain()?);
     }
-    run(&container, options.json.as_deref())
+    run(&container, options)
 }
 
 /// The file of the report is opened first, so that nothing runs in vain.
-fn run(container: &Container, json: Option<&Path>) -> Result<u8, Failure> {
-    let json = json.map(JsonFile::create).transpose()?;
-    let report = container.spawn()?.wait()?;
+fn run(container: &Container, options: &Options) -> Result<u8, Failure> {
+    let json = options.json.as_deref().map(JsonFile::create).transpose()?;
+    let report = if options.output.is_some() { collect(container)? } else { container.spawn()?.wait()? };
     if let Some(json) = json {
         json.write(&report)?;
     }
     Ok(exit_code(&report))
+}
+
+/// Standard input is as without a limit of output.
+fn collect(container: &Container) -> Result<Report, Failure> {
+    let container = container.clone().stdout(Stdio::piped()).stderr(Stdio::piped());
+    let output = container.spawn()?.wait_with_output()?;
+    write("standard output", io::stdout(), &output.stdout)?;
+    write("standard error", io::stderr(), &output.stderr)?;
+    Ok(output.report)
 }
 
 fn probe() -> String {
@@ -178,8 +187,11 @@ fn probe() -> String {
 }
 
 fn print(text: &str) -> Result<u8, Failure> {
-    let written = io::stdout().write_all(text.as_bytes());
-    written.map(|()| 0).map_err(|error| Failure::Write("standard output".into(), error))
+    write("standard output", io::stdout(), text.as_bytes()).map(|()| 0)
+}
+
+fn write(name: &str, mut to: impl io::Write, bytes: &[u8]) -> Result<(), Failure> {
+    to.write_all(bytes).map_err(|error| Failure::Write(name.into(), error))
 }
 
 // From options to a container.
@@ -221,6 +233,8 @@ fn limits(container: Container, options: &Options) -> Container {
     let container = set(container, options.memory, Container::memory_limit);
     let container = set(container, options.pids, Container::pids_limit);
     let container = set(container, options.cpus, Container::cpus);
+    let container = set(container, options.cpu_time, Container::cpu_time_limit);
+    let container = set(container, options.output, Container::output_limit);
     set(container, options.wall_time, Container::wall_time_limit)
 }
 
@@ -235,15 +249,11 @@ fn set<T>(container: Container, value: Option<T>, setter: impl Fn(Container, T) 
 /// What the library cannot do yet is refused, not left out.
 fn refuse_unbuilt(options: &Options) -> Result<(), Failure> {
     let filter = options.seccomp.as_ref().is_some_and(|filter| filter != "none");
-    let unbuilt = [
-        (options.cpu_time.is_some(), "--cpu-time: CPU time cannot be limited yet; --wall-time can"),
-        (options.output.is_some(), "--output: output cannot be limited yet"),
-        (filter, "--seccomp: there is no system call filter yet; only `--seccomp none` is accepted"),
-    ];
-    match unbuilt.into_iter().find(|(asked, _)| *asked) {
-        Some((_, reason)) => Err(Failure::Unbuilt(reason)),
-        None => Ok(()),
+    if filter {
+        let reason = "--seccomp: there is no system call filter yet; only `--seccomp none` is accepted";
+        return Err(Failure::Unbuilt(reason));
     }
+    Ok(())
 }
 
 // The end of a run.
@@ -256,7 +266,8 @@ fn exit_code(report: &Report) -> u8 {
 fn report_as_json(report: &Report) -> serde_json::Value {
     let enforced_by = report.enforced_by().iter();
     let enforced_by: Vec<_> =
-        enforced_by.map(|one| json!({ "limit": one.limit, "mechanism": one.mechanism })).collect();
+        enforced_by.map(|one| json!({ "limit": one.limit.name(), "mechanism": one.mechanism })).collect();
+    let reached: Vec<_> = report.reached().iter().map(|limit| limit.name()).collect();
     json!({
         "cause": report.cause().to_string(),
         "code": report.code(),
@@ -264,7 +275,8 @@ fn report_as_json(report: &Report) -> serde_json::Value {
         "wall_time_us": microseconds(report.wall_time()),
         "cpu_time_us": microseconds(report.cpu_time()),
         "memory_peak_bytes": report.memory_peak(),
-        "memory_source": report.memory_source().to_string(),
+        "memory_source": report.usage().memory_peak.map(|figure| figure.source),
+        "reached": reached,
         "enforced_by": enforced_by,
     })
 }

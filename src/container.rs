@@ -7,10 +7,11 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::limits::{DiskLimit, HugetlbLimit};
 use crate::config::mounts::{Operation, Root};
 use crate::config::{
-    Bind, Capabilities, CapabilitySets, Description, IdMapping, NamespaceSource, Namespaces, Overlay, Proc,
-    Resource, Stdio, Tmpfs,
+    Bind, Capabilities, CapabilitySets, Description, IdMapping, IoLimit, Limit, NamespaceSource, Namespaces,
+    Overlay, Proc, Resource, Stdio, Tmpfs,
 };
 use crate::error::Result;
 use crate::host::{self, Child, Output};
@@ -189,7 +190,9 @@ impl Container {
     /// With [`MOUNT`](Namespaces::MOUNT) the workload sees the host's files, and the container can have
     /// no root file system of its own. With [`PID`](Namespaces::PID) the workload sees the host's
     /// processes; init is then an ordinary process of the same user, which the workload can stop or kill: what
-    /// it leaves behind may survive, and limits of time may not be kept.
+    /// it leaves behind may survive, and limits of time may not be kept. A workload that forks on and on can
+    /// outrun init. With a cgroup of v2 ([`accounting`](Self::accounting), Linux 5.14) the kernel ends all that
+    /// is in it.
     pub fn share(mut self, kinds: Namespaces) -> Self {
         self.description.namespaces.new -= kinds;
         self
@@ -473,7 +476,7 @@ impl Container {
     }
 
     /// The CPUs that the workload starts on, by number, 0 to 8191 (sched_setaffinity(2)). The default is the
-    /// host's. The workload can change it; the limit that it cannot change is a cpuset.
+    /// host's. The workload can change it; what it cannot change is a [`cpuset`](Self::cpuset).
     pub fn affinity(mut self, cpus: impl IntoIterator<Item = usize>) -> Self {
         self.description.identity.affinity = Some(cpus.into_iter().collect());
         self
@@ -499,11 +502,12 @@ impl Container {
 ///
 /// There are none unless set. A limit that cannot be enforced here is an error
 /// ([`ErrorKind::LimitUnavailable`](crate::ErrorKind::LimitUnavailable)), with the reason and the remedy;
-/// [`Host::probe`](crate::Host::probe) tells in advance.
+/// [`Host::probe`](crate::Host::probe) tells in advance, and [`best_effort`](Self::best_effort) accepts
+/// something weaker. The [`Report`](crate::Report) lists what enforced each limit.
 ///
-/// Memory, processes and CPU are limited by a cgroup (cgroups(7)) that is made below the host program's own:
-/// the caller must be able to write there. On cgroup v2 this works today only where the host program is in
-/// the root group.
+/// Memory, processes and CPU are limited by a cgroup (cgroups(7)), v1 or v2, that is made below the host
+/// program's own ([`cgroup_parent`](Self::cgroup_parent) names another place): the caller must be able to
+/// write there. `docs/limits.md` has a table of limits, mechanisms and kernels.
 ///
 /// ```
 /// use cofferdam::{Cause, Container};
@@ -517,16 +521,32 @@ impl Container {
 /// # Ok::<(), cofferdam::Error>(())
 /// ```
 impl Container {
-    /// The most memory that the container can use, in bytes, with no swap beside it: page cache, tmpfs
-    /// and kernel memory count. When it is reached the kernel kills a process of the container
-    /// ([`Cause::Memory`](crate::Cause::Memory)). Needs a writable cgroup with the memory controller.
+    /// The most memory that the container can use, in bytes: page cache, tmpfs and kernel memory count.
+    /// There is no swap beside it unless [`swap_limit`](Self::swap_limit) gives some. When it is reached
+    /// the kernel kills a process of the container ([`Cause::Memory`](crate::Cause::Memory)). Setting the
+    /// container up is not charged to it. The least is 256 KiB, with which `/bin/true` starts.
+    ///
+    /// Needs a writable cgroup with the memory controller. Without, [`best_effort`](Self::best_effort) sets
+    /// `RLIMIT_DATA` for each process.
     pub fn memory_limit(mut self, bytes: u64) -> Self {
         self.description.limits.memory = Some(bytes);
         self
     }
 
+    /// The most swap beside the [`memory_limit`](Self::memory_limit), in bytes; the default is none. It needs
+    /// swap accounting, and is an error without a memory limit.
+    pub fn swap_limit(mut self, bytes: u64) -> Self {
+        self.description.limits.swap = Some(bytes);
+        self
+    }
+
     /// The most processes and threads at one time, the program itself among them, init not. Beyond it
-    /// fork(2) fails with `EAGAIN`. Needs a writable cgroup with the pids controller (Linux 4.3).
+    /// fork(2) fails with `EAGAIN`.
+    ///
+    /// Held by a cgroup with the pids controller (Linux 4.3); then the report shows whether it was reached. Where
+    /// there is none to be had, and [`cgroup_parent`](Self::cgroup_parent) names none, `RLIMIT_NPROC` serves (per
+    /// user namespace from Linux 5.14 on). It needs a new [`USER`](Namespaces::USER) namespace, and is an error for
+    /// a workload that is root of the host or can take several ids.
     pub fn pids_limit(mut self, count: u64) -> Self {
         self.description.limits.pids = Some(count);
         self
@@ -539,11 +559,153 @@ impl Container {
         self
     }
 
+    /// The container's share of CPU time where others want it too, 1 to 10,000; the kernel gives a group 100.
+    /// Needs a writable cgroup with the cpu controller.
+    pub fn cpu_weight(mut self, weight: u64) -> Self {
+        self.description.limits.cpu_weight = Some(weight);
+        self
+    }
+
+    /// The CPUs that the container can run on, by number; the workload cannot leave them. See cpuset(7).
+    /// Needs a writable cgroup with the cpuset controller. Without,
+    /// [`best_effort`](Self::best_effort) sets the [`affinity`](Self::affinity), which a workload can change.
+    pub fn cpuset(mut self, cpus: impl IntoIterator<Item = usize>) -> Self {
+        self.description.limits.cpuset = Some(cpus.into_iter().collect());
+        self
+    }
+
+    /// Bounds the reading and writing of one block device; call it again for others. It slows the workload
+    /// down and never ends it. On cgroup v1 writes that go through the page cache are not bounded. Needs a
+    /// writable cgroup with the io (v1: blkio) controller.
+    pub fn io_limit(mut self, limit: IoLimit) -> Self {
+        self.description.limits.io.push(limit);
+        self
+    }
+
+    /// The container's share of the disks' time where others want it too, 1 to 10,000, of which 100 is usual.
+    /// Needs a writable cgroup with the io (v1: blkio) controller, and disks under the scheduler BFQ, where the
+    /// largest weight is 1000, or with `io.cost` turned on.
+    pub fn io_weight(mut self, weight: u64) -> Self {
+        self.description.limits.io_weight = Some(weight);
+        self
+    }
+
+    /// The most huge pages of one size, in bytes each: a limit of 0 allows none. Beyond it a workload that
+    /// touches one gets `SIGBUS`. Needs a writable cgroup with the hugetlb controller (v2: Linux 5.6).
+    pub fn hugetlb_limit(mut self, page_size: u64, bytes: u64) -> Self {
+        self.description.limits.hugetlb.push(HugetlbLimit { page_size, bytes });
+        self
+    }
+
     /// The most time from the start of the workload to its end. Then everything in the container is killed
     /// ([`Cause::WallTime`](crate::Cause::WallTime)). Init enforces it, whatever the host does, and needs no
-    /// cgroup for it. The clock stands still while the machine sleeps (`CLOCK_MONOTONIC`).
+    /// cgroup for it. The clock stands still while the machine sleeps (`CLOCK_MONOTONIC`), and goes on while
+    /// the container is [paused](Child::pause).
     pub fn wall_time_limit(mut self, time: Duration) -> Self {
         self.description.limits.wall_time = Some(time);
+        self
+    }
+
+    /// The most CPU time, user and system, of all processes in the container together. Then everything in it
+    /// is killed ([`Cause::CpuTime`](crate::Cause::CpuTime)). Init enforces it, whatever the host does: it
+    /// computes the earliest moment at which the limit can be reached, looks then, and computes again.
+    ///
+    /// Needs a writable cgroup: any of v2, or one with the cpuacct controller. Without,
+    /// [`best_effort`](Self::best_effort) counts the workload's first process and the orphans that have ended,
+    /// and sets `RLIMIT_CPU` for each process, a second or two later. What the workload's own children use counts
+    /// only when it has ended.
+    pub fn cpu_time_limit(mut self, time: Duration) -> Self {
+        self.description.limits.cpu_time = Some(time);
+        self
+    }
+
+    /// Lets a workload run so much beyond its limits of wall and CPU time before it is ended; the default is
+    /// nothing. What exceeds a limit has its cause all the same, and the report then tells the true time of
+    /// a program that was a little late.
+    ///
+    /// ```
+    /// use cofferdam::{Cause, Container};
+    /// use std::time::Duration;
+    /// let container = Container::new().command("sleep").arg("0.1");
+    /// let container = container.wall_time_limit(Duration::from_millis(50)).extra_time(Duration::from_secs(9));
+    /// let report = container.output()?.report;
+    /// assert_eq!((report.cause(), report.code()), (Cause::WallTime, Some(0)));
+    /// assert!(report.wall_time() >= Duration::from_millis(100));
+    /// # Ok::<(), cofferdam::Error>(())
+    /// ```
+    pub fn extra_time(mut self, time: Duration) -> Self {
+        self.description.limits.extra_time = time;
+        self
+    }
+
+    /// The most bytes that [`output`](Self::output) and [`Child::wait_with_output`] take from standard output
+    /// and standard error together. They return so many, each stream from its beginning, and everything in the
+    /// container is killed ([`Cause::Output`](crate::Cause::Output)) when there are more. A stream that is a file
+    /// is bounded by [`file_size_limit`](Self::file_size_limit), and one that the caller reads by the caller. It is
+    /// an error where neither stream is [`piped`](Stdio::piped).
+    ///
+    /// ```
+    /// use cofferdam::{Cause, Container};
+    /// let output = Container::new().command("yes").output_limit(1000).output()?;
+    /// assert_eq!((output.report.cause(), output.stdout.len()), (Cause::Output, 1000));
+    /// # Ok::<(), cofferdam::Error>(())
+    /// ```
+    pub fn output_limit(mut self, bytes: u64) -> Self {
+        self.description.limits.output = Some(bytes);
+        self
+    }
+
+    /// The largest file that the workload can write, in bytes (`RLIMIT_FSIZE`). A process that goes beyond is
+    /// ended by `SIGXFSZ`, or, if it ignores that, gets `EFBIG`. If it is the workload's first one, the cause is
+    /// [`Cause::Output`](crate::Cause::Output).
+    pub fn file_size_limit(mut self, bytes: u64) -> Self {
+        self.description.limits.file_size = Some(bytes);
+        self
+    }
+
+    /// The most bytes and inodes (files, directories, links) that the workload can have on the container's own
+    /// file systems together; beyond it a write fails with `ENOSPC`. `/tmp` and `/dev/shm` share what is left
+    /// when the sizes of every [`tmpfs`](Self::tmpfs) and overlay in memory are taken off, and
+    /// [`tmp_size`](Self::tmp_size) does not count but for 0, which means none.
+    ///
+    /// What is writable on the host cannot be bounded: with a writable bind, root file system or upper
+    /// directory the limit is an error unless [`best_effort`](Self::best_effort) leaves them out of it. A
+    /// [`file`](Self::file) over a place of the host's is read-only. Message queues have a limit of their own,
+    /// [`Resource::MessageQueues`].
+    pub fn disk_limit(mut self, bytes: u64, inodes: u64) -> Self {
+        self.description.limits.disk = Some(DiskLimit { bytes, inodes });
+        self
+    }
+
+    /// Accepts a weaker way of holding these limits where the strict one is not to be had, as for an ordinary
+    /// user without a cgroup: a loosening. The [`Report`](crate::Report) says which way served. It has an
+    /// effect on memory, CPU time, cpuset and disk; each of these setters says what is weaker.
+    ///
+    /// ```
+    /// use cofferdam::{Container, Limit};
+    /// let container = Container::new().command("/bin/true").memory_limit(256 << 20).best_effort([Limit::Memory]);
+    /// assert!(container.status()?.success());
+    /// # Ok::<(), cofferdam::Error>(())
+    /// ```
+    pub fn best_effort(mut self, limits: impl IntoIterator<Item = Limit>) -> Self {
+        self.description.limits.best_effort.extend(limits);
+        self
+    }
+
+    /// Whether the container gets a cgroup for its figures (CPU time that no process can hide) and for
+    /// [`pause`](Child::pause), even if no limit needs one. The default is no. Where none is to be had it is
+    /// an error.
+    pub fn accounting(mut self, wanted: bool) -> Self {
+        self.description.limits.accounting = wanted;
+        self
+    }
+
+    /// The group below which the container's groups are made, in each hierarchy: from the root of the
+    /// mounted hierarchy if it starts with `/`, otherwise below the host program's own. It must exist, and be
+    /// writable to the caller; on v2 it must have no processes of its own, or be the root. The default is the
+    /// host program's own group, so that limits set on it hold for its containers too.
+    pub fn cgroup_parent(mut self, group: impl AsRef<Path>) -> Self {
+        self.description.limits.cgroup_parent = Some(group.as_ref().to_owned());
         self
     }
 }
@@ -590,9 +752,8 @@ impl Container {
     /// Runs the program to its end and collects what it writes. Standard input is empty and the other
     /// streams are collected unless set.
     ///
-    /// What it writes is kept in the host program's memory, **without a bound**: for a workload that is not
-    /// trusted, hand in a file as [`stdout`](Self::stdout) with an [`rlimit`](Self::rlimit) of
-    /// [`Resource::FileSize`], or read the pipe of [`spawn`](Self::spawn) as far as you want.
+    /// What it writes is kept in the host program's memory, **without a bound** unless
+    /// [`output_limit`](Self::output_limit) sets one.
     ///
     /// ```
     /// use cofferdam::Container;

@@ -54,7 +54,7 @@
 //! have ended.
 //!
 //! The library starts no thread, installs no signal handler, and changes nothing of the host program's
-//! environment, directory or limits. It waits for its own children by pidfd, and gets results over the
+//! environment, directory or limits. (Of its cgroup: see below, "Limits and the report".) It waits for its own children by pidfd, and gets results over the
 //! socket: a host program that ignores `SIGCHLD`, or reaps every child, loses no report. A running
 //! container costs the host program three descriptors and one for each pipe. One more holds the launcher
 //! for all of them.
@@ -76,7 +76,8 @@
 //! - Descriptors: 0, 1 and 2 only.
 //! - Environment: `PATH`, `HOME=/tmp`, `LANG=C.UTF-8` only. Working directory: `/`. Host name:
 //!   `cofferdam`.
-//! - Limits: **none**. Memory, number of processes, CPU and time are bounded only where you ask for it.
+//! - Limits: **none**. Memory, number of processes, CPU, time and output are bounded only where you ask for
+//!   it.
 //!
 //! # What is isolated
 //!
@@ -151,17 +152,20 @@
 //! # Ok::<(), cofferdam::Error>(())
 //! ```
 //!
-//! Memory, number of processes and CPU bandwidth are limited by a cgroup (v1 or v2) below the host
-//! program's own, which the caller must be able to write. On v2 a group that has processes passes no
-//! controller on, so there these limits work today only where the host program is in the root group, which a
-//! service or a session of systemd is not. Wall time is limited by init, and needs none of this.
-//! There is no limit of CPU time over all processes yet, and none of output, which
-//! [`output`](Container::output) keeps in the host program's memory;
-//! [`rlimit`](Container::rlimit) sets what the kernel has per process. A limit that cannot be enforced is
-//! an error ([`ErrorKind::LimitUnavailable`]).
+//! Memory, processes and CPU are limited by a cgroup (v1 or v2) below the host program's own, which the
+//! caller must be able to write. Wall time, CPU time over all processes, output, file size and the size of
+//! writable file systems are kept by init, by the host program's side and by the kernel's rlimits and tmpfs.
+//! A limit that cannot be enforced is an error ([`ErrorKind::LimitUnavailable`]);
+//! [`best_effort`](Container::best_effort) accepts weaker ways, and the report tells which way served.
 //!
-//! CPU time counts processes that were waited for. Without a memory limit, peak memory is that of the
-//! largest single process; [`Report::memory_source`] says which figure it is.
+//! The [`Cause`] of an end follows from what init did, and otherwise from the facts in a fixed order, so that
+//! it never contradicts the figures. [`Usage`] names the source of each figure: from a cgroup it covers every
+//! process; without one, those that were waited for. While the container runs, [`Child`] can show the figures
+//! ([`stats`](Child::stats)), pause it, and change its limits.
+//!
+//! On cgroup v2 a group that has processes passes no controller on. A host program that is alone in its group, but
+//! for its own children, moves with them, once, to a child of that group when a limit needs it: the one change that the library makes
+//! to it. `docs/limits.md` has the tables: limits, mechanisms, kernels, figures.
 //!
 //! # Errors
 //!
@@ -183,7 +187,7 @@
 //! ```
 //!
 //! Errors that arise before or beside the steps use the names `rootfs`, `limits`, `host`, `clone`,
-//! `launcher`, `wait`, `output`, `kill`, `signal` and `detach`. [`Host::probe`] tries in advance what this
+//! `launcher`, `wait`, `output`, `kill`, `signal`, `detach`, `pause`, `resume` and `disk`. [`Host::probe`] tries in advance what this
 //! host allows, and gives the same errors.
 //!
 //! # Root and ordinary users
@@ -235,6 +239,8 @@
 //! | `STATX_MNT_ID` of statx(2) | 5.8 | error |
 //! | close_range(2) | 5.9 | error |
 //! | overlayfs in a user namespace | 5.11 | error, only where an overlay is needed |
+//! | `cgroup.freeze` (v2) | 5.2 | [`pause`](Child::pause) stops by `SIGSTOP` |
+//! | `RLIMIT_NPROC` per user namespace | 5.14 | only where [`pids_limit`](Container::pids_limit) has no cgroup |
 //! | `memory.peak` (cgroup v2) | 5.19 | peak memory from `ru_maxrss` |
 //! | vfork(2) into a new time namespace | 6.1 | the workload's process is forked with a copy of init's memory |
 //! | `MFD_EXEC` | 6.3 | not needed before |
@@ -248,6 +254,7 @@ mod host;
 mod plan;
 mod probe;
 mod report;
+mod usage;
 mod wire;
 
 #[cfg(test)]
@@ -256,11 +263,12 @@ mod launcher;
 mod wire_tests;
 
 pub use config::{
-    Bind, Capabilities, CapabilitySets, IdMap, IdMapping, NamespaceSource, Namespaces, Overlay, Proc,
-    Resource, Stdio, Tmpfs,
+    Bind, Capabilities, CapabilitySets, IdMap, IdMapping, IoLimit, Limit, NamespaceSource, Namespaces,
+    Overlay, Proc, Resource, Stdio, Tmpfs,
 };
 pub use container::Container;
 pub use error::{Error, ErrorKind, Result};
 pub use host::{Child, Output};
 pub use probe::{Feature, Finding, Host};
-pub use report::{Cause, Enforcement, MemorySource, Report};
+pub use report::{Cause, Enforcement, Report};
+pub use usage::{Figure, Pressure, Stall, Usage};

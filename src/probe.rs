@@ -1,8 +1,9 @@
 //! What this host allows, found out by trying.
 
 use std::fmt;
+use std::time::Duration;
 
-use crate::config::{IdMapping, Namespaces, Overlay};
+use crate::config::{IdMapping, Limit, Namespaces, Overlay};
 use crate::container::Container;
 use crate::error::Error;
 use crate::host;
@@ -21,12 +22,8 @@ pub enum Feature {
     Overlay,
     /// Several ids inside, from `/etc/subuid`.
     SubordinateIds,
-    /// Memory limits.
-    MemoryLimit,
-    /// Limits of the number of processes.
-    PidsLimit,
-    /// Limits of CPU time per time.
-    CpusLimit,
+    /// A limit, held strictly.
+    Limit(Limit),
 }
 
 impl fmt::Display for Feature {
@@ -39,9 +36,7 @@ impl fmt::Display for Feature {
             Feature::Proc => f.write_str("new /proc"),
             Feature::Overlay => f.write_str("overlay"),
             Feature::SubordinateIds => f.write_str("subordinate ids"),
-            Feature::MemoryLimit => f.write_str("memory limit"),
-            Feature::PidsLimit => f.write_str("pids limit"),
-            Feature::CpusLimit => f.write_str("cpus limit"),
+            Feature::Limit(limit) => write!(f, "{limit} limit"),
         }
     }
 }
@@ -82,12 +77,12 @@ impl fmt::Display for Finding {
 /// What this host allows this program.
 ///
 /// ```
-/// use cofferdam::{Feature, Host};
+/// use cofferdam::{Feature, Host, Limit};
 /// let host = Host::probe();
 /// for finding in host.findings() {
 ///     println!("{finding}");
 /// }
-/// if !host.allows(Feature::MemoryLimit) {
+/// if !host.allows(Feature::Limit(Limit::Memory)) {
 ///     println!("do without `memory_limit` here");
 /// }
 /// ```
@@ -97,7 +92,7 @@ pub struct Host {
 }
 
 impl Host {
-    /// Tries everything, with a dozen small containers and three cgroups that leave nothing behind. It
+    /// Tries everything, with a dozen small containers and a few cgroups that leave nothing behind. It
     /// blocks for tens of milliseconds; what it found holds for this program, its user and its cgroup.
     pub fn probe() -> Self {
         let mut findings = vec![finding(Feature::Container, run(&Container::new()))];
@@ -108,10 +103,9 @@ impl Host {
         findings.push(finding(Feature::Overlay, run(&with_overlay())));
         let several = Container::new().id_mapping(IdMapping::Subordinate).user(1, 1);
         findings.push(finding(Feature::SubordinateIds, run(&several)));
-        let limits = |container: Container| host::rehearse_limits(&container.description);
-        findings.push(finding(Feature::MemoryLimit, limits(Container::new().memory_limit(64 << 20))));
-        findings.push(finding(Feature::PidsLimit, limits(Container::new().pids_limit(64))));
-        findings.push(finding(Feature::CpusLimit, limits(Container::new().cpus(1.0))));
+        for (limit, container) in limits() {
+            findings.push(finding(Feature::Limit(limit), host::rehearse_limits(&container.description)));
+        }
         Host { findings }
     }
 
@@ -147,4 +141,18 @@ fn with_proc() -> Container {
 
 fn with_overlay() -> Container {
     Container::new().rootfs_overlay(Overlay::new("/").lower("/usr")).dev(false).proc(crate::Proc::None)
+}
+
+/// The limits that some hosts do not have. Those of devices depend on the device.
+fn limits() -> [(Limit, Container); 7] {
+    let new = Container::new;
+    [
+        (Limit::Memory, new().memory_limit(64 << 20)),
+        (Limit::Pids, new().pids_limit(64)),
+        (Limit::Cpus, new().cpus(1.0)),
+        (Limit::CpuWeight, new().cpu_weight(100)),
+        (Limit::Cpuset, new().cpuset([0])),
+        (Limit::IoWeight, new().io_weight(100)),
+        (Limit::CpuTime, new().cpu_time_limit(Duration::from_secs(1))),
+    ]
 }

@@ -1,71 +1,76 @@
-//! How a run ended and what it used.
+//! How a run ended.
 
 use std::fmt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use crate::config::Limit;
+use crate::usage::Usage;
+
 /// Why the workload ended.
+///
+/// Where init ended it, the reason that init had counts: killed, wall time, CPU time or output. Where it ended
+/// in any other way the facts decide, in the order in which the causes stand here, so that the same facts have
+/// the same cause whichever of two events came first by a hair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cause {
-    /// It exited by itself.
-    Exited,
+    /// The host ended it by [`kill`](crate::Child::kill).
+    Killed,
+    /// It did not succeed, and the kernel killed it, or another process of the container, because the
+    /// container reached its memory limit. The status tells which: of a program whose child was killed, and
+    /// that handled it by an exit with code 1, the code is 1.
+    Memory,
+    /// It wrote more than may be captured, or to a file beyond the largest size. If it had written everything
+    /// and ended before the host program had read that much, the status is its own.
+    Output,
+    /// It used more CPU time than its limit. If it ended by itself within the
+    /// [extra time](crate::Container::extra_time), or in the moment before init could end it, the status is its
+    /// own.
+    CpuTime,
+    /// It used more wall time than its limit. The status is as with [`CpuTime`](Self::CpuTime).
+    WallTime,
+    /// `SIGSYS` ended it: a system call filter, its own or one that the host program runs under. (Or somebody
+    /// sent that signal.)
+    Seccomp,
+    /// It did not succeed, and the kernel had refused it a process at its limit of pids.
+    Pids,
     /// A signal ended it: its own, the kernel's, that of another process, or one that
     /// [`signal`](crate::Child::signal) sent.
     Signalled,
-    /// It reached the limit of wall time.
-    WallTime,
-    /// It did not succeed, and the kernel killed it, or another process of the container, because the
-    /// container reached its memory limit.
-    Memory,
-    /// The host ended it by [`kill`](crate::Child::kill).
-    Killed,
+    /// It exited by itself.
+    Exited,
 }
 
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Cause::Exited => "exited",
-            Cause::Signalled => "signalled",
-            Cause::WallTime => "wall_time",
-            Cause::Memory => "memory",
             Cause::Killed => "killed",
-        })
-    }
-}
-
-/// Where the figure of peak memory comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum MemorySource {
-    /// `ru_maxrss` of getrusage(2): the largest resident set of any *single* process of the container.
-    MaxRss,
-    /// `memory.peak` of the container's cgroup (v2, Linux 5.19): all processes together, with page cache
-    /// and kernel memory.
-    MemoryPeak,
-    /// `memory.max_usage_in_bytes` of the container's cgroup (v1): all processes together, with page
-    /// cache.
-    MaxUsageInBytes,
-}
-
-impl fmt::Display for MemorySource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            MemorySource::MaxRss => "ru_maxrss",
-            MemorySource::MemoryPeak => "memory.peak",
-            MemorySource::MaxUsageInBytes => "memory.max_usage_in_bytes",
+            Cause::WallTime => "wall_time",
+            Cause::CpuTime => "cpu_time",
+            Cause::Output => "output",
+            Cause::Memory => "memory",
+            Cause::Seccomp => "seccomp",
+            Cause::Pids => "pids",
+            Cause::Signalled => "signalled",
+            Cause::Exited => "exited",
         })
     }
 }
 
 /// A limit that was in force, and what enforced it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Enforcement {
-    /// The limit: `memory`, `pids`, `cpus`, `wall_time`.
-    pub limit: &'static str,
-    /// The mechanism: a file of the cgroup such as `memory.max`, or `init` for a deadline kept by it.
+    /// The limit.
+    pub limit: Limit,
+    /// The mechanism: a file of the cgroup such as `memory.max`, an rlimit such as `RLIMIT_NPROC`, `tmpfs`,
+    /// `init` for what init watches, `host` for what the host program's side does.
     pub mechanism: &'static str,
+    /// Whether it holds for the whole container, whatever the workload does. If not, it was accepted by
+    /// [`best_effort`](crate::Container::best_effort).
+    pub strict: bool,
 }
 
 /// The account of a finished run.
@@ -80,15 +85,12 @@ pub struct Enforcement {
 /// assert!(report.cpu_time() <= report.wall_time() * 1000 && report.memory_peak() > 0);
 /// # Ok::<(), cofferdam::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     pub(crate) cause: Cause,
     pub(crate) status: ExitStatus,
-    pub(crate) wall_time: Duration,
-    pub(crate) user_time: Duration,
-    pub(crate) system_time: Duration,
-    pub(crate) memory_peak: u64,
-    pub(crate) memory_source: MemorySource,
+    pub(crate) usage: Usage,
+    pub(crate) reached: Vec<Limit>,
     pub(crate) enforced_by: Vec<Enforcement>,
 }
 
@@ -103,7 +105,7 @@ impl Report {
         self.status
     }
 
-    /// Whether it exited with code 0.
+    /// Whether it exited with code 0. It may have reached a limit all the same: see [`cause`](Self::cause).
     pub fn success(&self) -> bool {
         self.status.success()
     }
@@ -118,36 +120,41 @@ impl Report {
         self.status.signal()
     }
 
+    /// What it used, with the source of each figure.
+    pub fn usage(&self) -> &Usage {
+        &self.usage
+    }
+
     /// From the `execve` of the workload to its end, on `CLOCK_MONOTONIC`. What it leaves behind is killed
     /// then, and that time is not counted.
     pub fn wall_time(&self) -> Duration {
-        self.wall_time
+        self.usage.wall_time
     }
 
-    /// User CPU time of the workload and all its descendants that were waited for, by their parents or, as
-    /// orphans, by init. A parent that ignores `SIGCHLD` hides its children's time.
-    pub fn user_time(&self) -> Duration {
-        self.user_time
-    }
-
-    /// System CPU time, of the same processes as [`user_time`](Self::user_time).
-    pub fn system_time(&self) -> Duration {
-        self.system_time
-    }
-
-    /// User and system CPU time.
+    /// User and system CPU time of all processes: [`Usage::cpu_time`].
     pub fn cpu_time(&self) -> Duration {
-        self.user_time + self.system_time
+        self.usage.cpu_time.map(|figure| figure.value).unwrap_or_default()
     }
 
-    /// Peak memory in bytes; [`memory_source`](Self::memory_source) says what was measured.
+    /// User CPU time: [`Usage::user_time`].
+    pub fn user_time(&self) -> Duration {
+        self.usage.user_time.map(|figure| figure.value).unwrap_or_default()
+    }
+
+    /// System CPU time: [`Usage::system_time`].
+    pub fn system_time(&self) -> Duration {
+        self.usage.system_time.map(|figure| figure.value).unwrap_or_default()
+    }
+
+    /// Memory at the peak, in bytes: [`Usage::memory_peak`], whose source says what was measured.
     pub fn memory_peak(&self) -> u64 {
-        self.memory_peak
+        self.usage.memory_peak.map(|figure| figure.value).unwrap_or_default()
     }
 
-    /// What [`memory_peak`](Self::memory_peak) measures.
-    pub fn memory_source(&self) -> MemorySource {
-        self.memory_source
+    /// The limits that the workload reached, whatever it did then: memory where the kernel killed a process
+    /// or refused memory for it, pids where it refused a process. A program can reach a limit and succeed.
+    pub fn reached(&self) -> &[Limit] {
+        &self.reached
     }
 
     /// The limits that were in force, and by what mechanism.

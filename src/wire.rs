@@ -1,7 +1,7 @@
 //! What host and launcher say to each other, compiled into both.
 //!
 //! The host sends one [`Header`] with the file descriptors, then the encoded list of [`Step`]s. Init
-//! answers with [`Record`]s; after the plan the host may send single [`Command`] bytes. Both sides come
+//! answers with [`Record`]s; after the plan the host may send [`Command`]s. Both sides come
 //! from one build, so there is no version and all numbers are in the machine's own byte order.
 //!
 //! The file is `no_std`: nothing here allocates, and decoding never panics, because the launcher turns
@@ -33,26 +33,38 @@ pub struct Header {
     pub fds: u64,
     /// Nanoseconds of wall time after which the workload is ended; 0 for no limit.
     pub wall_limit: u64,
+    /// Nanoseconds of CPU time after which the workload is ended; 0 for no limit.
+    pub cpu_limit: u64,
+    /// How many CPUs the workload can use at once.
+    pub cpus: u64,
+    /// The descriptor of a file that tells the CPU time of the workload's cgroup, or [`NO_FD`].
+    pub meter: u64,
+    /// The descriptor of `cgroup.kill` of that group, or [`NO_FD`].
+    pub killer: u64,
     /// The offset of the workload's monotonic clock against init's, in nanoseconds.
     pub clock_offset: i64,
 }
 
 impl Header {
     /// Size of the encoded form.
-    pub const SIZE: usize = 40;
+    pub const SIZE: usize = 72;
 
     /// The bytes to send.
     pub fn encode(&self) -> [u8; Self::SIZE] {
         let mut out = [0; Self::SIZE];
-        let words = [self.body, self.scratch, self.fds, self.wall_limit, self.clock_offset as u64];
+        let offset = self.clock_offset as u64;
+        let (body, scratch, fds) = (self.body, self.scratch, self.fds);
+        let (wall, cpu, cpus) = (self.wall_limit, self.cpu_limit, self.cpus);
+        let words = [body, scratch, fds, wall, cpu, cpus, self.meter, self.killer, offset];
         put_words(&mut out, &words);
         out
     }
 
     /// Reads the bytes received.
     pub fn decode(bytes: &[u8; Self::SIZE]) -> Self {
-        let [body, scratch, fds, wall_limit, clock_offset] = get_words(bytes);
-        Header { body, scratch, fds, wall_limit, clock_offset: clock_offset as i64 }
+        let [body, scratch, fds, wall_limit, cpu_limit, cpus, meter, killer, offset] = get_words(bytes);
+        let clock_offset = offset as i64;
+        Header { body, scratch, fds, wall_limit, cpu_limit, cpus, meter, killer, clock_offset }
     }
 }
 
@@ -76,25 +88,60 @@ fn get_words<const N: usize>(bytes: &[u8]) -> [u64; N] {
     words
 }
 
-/// A byte that the host sends to init after the plan.
+/// What the host tells init after the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Command {
     /// The id maps that init asked for are written.
-    IdMapsWritten = 1,
+    IdMapsWritten,
     /// End the workload and everything it started.
-    Kill = 2,
+    Kill,
     /// Go on without the host: its end is no longer a reason to end.
-    Detach = 3,
+    Detach,
+    /// The workload wrote more than may be captured: end it.
+    OutputExceeded,
+    /// From now on this is the limit of wall time, in nanoseconds; 0 for none.
+    WallLimit(u64),
+    /// From now on this is the limit of CPU time, in nanoseconds; 0 for none.
+    CpuLimit(u64),
+    /// Stop all processes (`SIGSTOP`).
+    Stop,
+    /// Let all processes go on (`SIGCONT`).
+    Continue,
 }
 
 impl Command {
-    /// The command that a byte stands for.
-    pub fn decode(byte: u8) -> Option<Self> {
-        match byte {
+    /// Size of the encoded form.
+    pub const SIZE: usize = 16;
+
+    /// The bytes to send.
+    pub fn encode(&self) -> [u8; Self::SIZE] {
+        let words = match *self {
+            Command::IdMapsWritten => [1, 0],
+            Command::Kill => [2, 0],
+            Command::Detach => [3, 0],
+            Command::OutputExceeded => [4, 0],
+            Command::WallLimit(limit) => [5, limit],
+            Command::CpuLimit(limit) => [6, limit],
+            Command::Stop => [7, 0],
+            Command::Continue => [8, 0],
+        };
+        let mut out = [0; Self::SIZE];
+        put_words(&mut out, &words);
+        out
+    }
+
+    /// Reads the bytes received; `None` where they are no command.
+    pub fn decode(bytes: &[u8; Self::SIZE]) -> Option<Self> {
+        let [code, value] = get_words(bytes);
+        match code {
             1 => Some(Command::IdMapsWritten),
             2 => Some(Command::Kill),
             3 => Some(Command::Detach),
+            4 => Some(Command::OutputExceeded),
+            5 => Some(Command::WallLimit(value)),
+            6 => Some(Command::CpuLimit(value)),
+            7 => Some(Command::Stop),
+            8 => Some(Command::Continue),
             _ => None,
         }
     }
@@ -107,13 +154,25 @@ pub enum Ending {
     /// By itself: the wait status says how.
     #[default]
     Own = 0,
-    /// Init ended it at the wall-time limit.
+    /// Init ended it at the limit of wall time.
     WallTime = 1,
     /// Init ended it because the host asked, or is gone.
     Killed = 2,
+    /// Init ended it at the limit of CPU time.
+    CpuTime = 3,
+    /// Init ended it because it wrote too much.
+    Output = 4,
 }
 
-/// What init reports when everything in the container has ended.
+impl Ending {
+    fn decode(word: u64) -> Option<Self> {
+        let all = [Ending::Own, Ending::WallTime, Ending::Killed, Ending::CpuTime, Ending::Output];
+        all.into_iter().find(|ending| *ending as u64 == word)
+    }
+}
+
+/// What init reports when everything in the container has ended. The figures of getrusage(2) are those of all
+/// processes that were reaped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct End {
     /// Why.
@@ -122,12 +181,79 @@ pub struct End {
     pub status: i32,
     /// Nanoseconds from the moment before `execve` to the moment the workload was reaped.
     pub wall: u64,
-    /// Microseconds of user CPU time of all processes reaped.
+    /// Nanoseconds of CPU time that the workload's process had used before `execve`.
+    pub setup: u64,
+    /// Nanoseconds of user CPU time.
     pub user: u64,
-    /// Microseconds of system CPU time of all processes reaped.
+    /// Nanoseconds of system CPU time.
     pub system: u64,
-    /// The largest `ru_maxrss` of any process reaped, in KiB.
+    /// The largest `ru_maxrss` of any process, in KiB.
     pub max_rss: u64,
+    /// `ru_minflt`.
+    pub minor_faults: u64,
+    /// `ru_majflt`.
+    pub major_faults: u64,
+    /// `ru_inblock`, blocks of 512 bytes.
+    pub blocks_read: u64,
+    /// `ru_oublock`, blocks of 512 bytes.
+    pub blocks_written: u64,
+    /// `ru_nvcsw`.
+    pub voluntary_switches: u64,
+    /// `ru_nivcsw`.
+    pub involuntary_switches: u64,
+}
+
+impl End {
+    fn words(&self) -> [u64; 13] {
+        [
+            self.ending as u64,
+            self.status as u64,
+            self.wall,
+            self.setup,
+            self.user,
+            self.system,
+            self.max_rss,
+            self.minor_faults,
+            self.major_faults,
+            self.blocks_read,
+            self.blocks_written,
+            self.voluntary_switches,
+            self.involuntary_switches,
+        ]
+    }
+
+    fn from_words(words: &[u64; 13]) -> Option<Self> {
+        let [
+            ending,
+            status,
+            wall,
+            setup,
+            user,
+            system,
+            max_rss,
+            minor,
+            major,
+            read,
+            written,
+            voluntary,
+            forced,
+        ] = *words;
+        Some(End {
+            ending: Ending::decode(ending)?,
+            status: status as i32,
+            wall,
+            setup,
+            user,
+            system,
+            max_rss,
+            minor_faults: minor,
+            major_faults: major,
+            blocks_read: read,
+            blocks_written: written,
+            voluntary_switches: voluntary,
+            involuntary_switches: forced,
+        })
+    }
 }
 
 /// What init sends to the host.
@@ -179,47 +305,46 @@ pub mod item {
 }
 
 impl Record {
-    /// Size of the encoded form.
-    pub const SIZE: usize = 64;
+    /// Size of the encoded form: a code, and up to as many words as [`End`] has.
+    pub const SIZE: usize = 8 * 14;
 
     /// The bytes to send.
     pub fn encode(&self) -> [u8; Self::SIZE] {
         let mut out = [0; Self::SIZE];
-        let words = match *self {
-            Record::NeedIdMaps => [1, 0, 0, 0, 0, 0, 0],
+        let (code, words) = out.split_at_mut(8);
+        match self {
+            Record::NeedIdMaps => put_words(code, &[1]),
             Record::SetupFailed { step, errno, item } => {
-                [2, u64::from(step), errno as u64, u64::from(item), 0, 0, 0]
+                put_words(code, &[2]);
+                put_words(words, &[u64::from(*step), *errno as u64, u64::from(*item)]);
             }
-            Record::Started { vouched } => [3, u64::from(vouched), 0, 0, 0, 0, 0],
+            Record::Started { vouched } => {
+                put_words(code, &[3]);
+                put_words(words, &[u64::from(*vouched)]);
+            }
             Record::Ended(end) => {
-                [4, end.ending as u64, end.status as u64, end.wall, end.user, end.system, end.max_rss]
+                put_words(code, &[4]);
+                put_words(words, &end.words());
             }
-        };
-        put_words(&mut out, &words);
+        }
         out
     }
 
     /// Reads the bytes received; `None` where they are no record.
     pub fn decode(bytes: &[u8; Self::SIZE]) -> Option<Self> {
-        let words: [u64; 8] = get_words(bytes);
-        let [kind, a, b, c, d, e, f, _] = words;
-        match kind {
+        let (code, rest) = bytes.split_at(8);
+        let [code] = get_words(code);
+        let words: [u64; 13] = get_words(rest);
+        let [first, second, third, ..] = words;
+        match code {
             1 => Some(Record::NeedIdMaps),
             2 => Some(Record::SetupFailed {
-                step: u32::try_from(a).ok()?,
-                errno: b as i32,
-                item: u32::try_from(c).ok()?,
+                step: u32::try_from(first).ok()?,
+                errno: second as i32,
+                item: u32::try_from(third).ok()?,
             }),
-            3 => Some(Record::Started { vouched: a != 0 }),
-            4 => {
-                let ending = match a {
-                    0 => Ending::Own,
-                    1 => Ending::WallTime,
-                    2 => Ending::Killed,
-                    _ => return None,
-                };
-                Some(Record::Ended(End { ending, status: b as i32, wall: c, user: d, system: e, max_rss: f }))
-            }
+            3 => Some(Record::Started { vouched: first != 0 }),
+            4 => End::from_words(&words).map(Record::Ended),
             _ => None,
         }
     }
@@ -421,6 +546,24 @@ steps! {
         /// `MOUNT_ATTR_*`.
         attributes: u64,
     }
+    /// Mount the tmpfs whose parts several places share, on the stage.
+    27 Pool "pool" {
+        /// Its size in bytes, in digits.
+        size: S,
+        /// Its number of inodes, in digits.
+        inodes: S,
+    }
+    /// Mount a new directory of the pool.
+    28 PooledDirectory "pooled-directory" {
+        /// The path inside.
+        target: S,
+        /// Its name in the pool.
+        name: S,
+        /// Its mode.
+        mode: u32,
+        /// `MOUNT_ATTR_*`.
+        attributes: u64,
+    }
     /// Make a mount point in the lowest layer of the root overlay.
     13 Skeleton "skeleton" {
         /// The path inside.
@@ -500,6 +643,8 @@ steps! {
         fd: u32,
         /// The content, where it is short.
         content: B,
+        /// `MOUNT_ATTR_*`, where it is bound over its place.
+        bound: u64,
     }
     /// Create a symbolic link.
     23 Symlink "symlink" {
@@ -525,13 +670,19 @@ steps! {
     /// Open what is needed of the host's /proc while it can still be reached.
     32 HostProc "host-proc" {}
     /// Create the process that becomes the workload; the steps that follow are its own.
-    40 StartWorkload "start-workload" {}
+    40 StartWorkload "start-workload" {
+        /// The directory of the cgroup (v2) that it is created in where the kernel allows that to init, or
+        /// [`NO_FD`].
+        cgroup: u32,
+    }
     /// Enter a cgroup by writing `0` to its `cgroup.procs`.
     41 Cgroup "cgroup" {
         /// `cgroup.procs`, opened by the host.
         fd: u32,
         /// The directory, for the error.
         path: S,
+        /// Nothing is left to do where the process was created in the cgroup of `start-workload`.
+        of_start: u32,
     }
     /// Start a new session without controlling terminal.
     42 Session "session" {}

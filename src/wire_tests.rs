@@ -40,7 +40,7 @@ fn a_step_comes_back_as_it_was() {
 #[test]
 fn bytes_may_contain_nul_but_strings_may_not() {
     let content = vec![0, 1, 0];
-    let file: HostStep = Step::File { path: c"/a".into(), mode: 0o600, fd: NO_FD, content };
+    let file: HostStep = Step::File { path: c"/a".into(), mode: 0o600, fd: NO_FD, content, bound: 0 };
     let bytes = encode(&file);
     let decoded = Step::decode(&mut Reader::new(&bytes));
     assert!(matches!(decoded, Some(Step::File { content: [0, 1, 0], mode: 0o600, .. })));
@@ -67,8 +67,21 @@ fn an_unknown_step_is_refused() {
 
 #[test]
 fn records_come_back_as_they_were() {
-    let end =
-        End { ending: Ending::WallTime, status: -1, wall: u64::MAX, user: 1, system: 2, max_rss: 1 << 40 };
+    let end = End {
+        ending: Ending::CpuTime,
+        status: -1,
+        wall: u64::MAX,
+        setup: 3,
+        user: 1,
+        system: 2,
+        max_rss: 1 << 40,
+        minor_faults: 4,
+        major_faults: 5,
+        blocks_read: 6,
+        blocks_written: 7,
+        voluntary_switches: 8,
+        involuntary_switches: 9,
+    };
     let failed = Record::SetupFailed { step: u32::MAX, errno: 116, item: 9 };
     for record in [Record::NeedIdMaps, failed, Record::Started { vouched: true }, Record::Ended(end)] {
         assert_eq!(Record::decode(&record.encode()), Some(record));
@@ -88,13 +101,40 @@ fn an_unknown_record_or_ending_is_refused() {
 
 #[test]
 fn the_header_comes_back_as_it_was() {
-    let header = Header { body: 1, scratch: 2, fds: 3, wall_limit: u64::MAX, clock_offset: -5 };
+    let header = Header {
+        body: 1,
+        scratch: 2,
+        fds: 3,
+        wall_limit: u64::MAX,
+        cpu_limit: 4,
+        cpus: 5,
+        meter: u64::from(NO_FD),
+        killer: 6,
+        clock_offset: -5,
+    };
     assert_eq!(Header::decode(&header.encode()), header);
 }
 
 #[test]
-fn commands_come_back_as_they_were_and_no_other_byte_is_one() {
-    let known = [Command::IdMapsWritten, Command::Kill, Command::Detach];
-    let decoded: Vec<_> = (0..=u8::MAX).filter_map(Command::decode).collect();
+fn commands_come_back_as_they_were_and_no_other_code_is_one() {
+    let known = [
+        Command::IdMapsWritten,
+        Command::Kill,
+        Command::Detach,
+        Command::OutputExceeded,
+        Command::WallLimit(7),
+        Command::CpuLimit(7),
+        Command::Stop,
+        Command::Continue,
+    ];
+    let bytes = |code: u64| {
+        let mut bytes = Command::WallLimit(7).encode();
+        bytes[..8].copy_from_slice(&code.to_ne_bytes());
+        bytes
+    };
+
+    let decoded: Vec<_> = (0..100).filter_map(|code| Command::decode(&bytes(code))).collect();
+
     assert_eq!(decoded, known);
+    assert!(known.iter().all(|command| Command::decode(&command.encode()) == Some(*command)));
 }

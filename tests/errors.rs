@@ -11,10 +11,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use cofferdam::{
-    Bind, Container, Error, ErrorKind, IdMap, IdMapping, Namespaces, Overlay, Resource, Stdio, Tmpfs,
+    Bind, Container, Error, ErrorKind, IdMap, IdMapping, IoLimit, Namespaces, Overlay, Resource, Stdio, Tmpfs,
 };
 use common::helper::{is_helper, printed_by, run_helper, this_test, this_test_through};
-use common::processes::ProcessState;
+use common::processes::{ProcessState, own_cgroups};
 use common::{copy_program, is_root, needs_program, set_mode, sh, temp_dir, text};
 use nix::sys::resource::{Resource as HostResource, getrlimit, setrlimit};
 
@@ -258,12 +258,62 @@ fn limits_of_zero_and_of_nonsense() {
         base().cpus(f64::INFINITY),
         base().wall_time_limit(Duration::ZERO),
         base().wall_time_limit(Duration::MAX),
+        base().cpu_time_limit(Duration::ZERO),
+        base().cpu_time_limit(Duration::MAX),
+        base().extra_time(Duration::from_secs(1)),
+        base().memory_limit(64 << 20).extra_time(Duration::from_secs(1)),
+        base().swap_limit(1 << 20),
+        base().memory_limit(64 << 20).swap_limit(u64::MAX),
+        base().cpu_weight(0),
+        base().cpu_weight(10_001),
+        base().io_weight(0),
+        base().io_weight(10_001),
+        base().cpuset([]),
+        base().cpuset([0, 8192]),
+        base().io_limit(IoLimit::new("/dev/null")),
+        base().io_limit(IoLimit::new("/dev/null").read_bytes(1).write_operations(0)),
+        base().io_limit(IoLimit::new("").read_bytes(1)),
+        base().io_limit(IoLimit::new(OsStr::from_bytes(b"/dev/a\0b")).read_bytes(1)),
+        base().hugetlb_limit(0, 0),
+        base().hugetlb_limit(3 << 20, 0),
+        base().hugetlb_limit(2048, 0),
     ];
     for container in cases {
         told(&container, ErrorKind::InvalidInput, "limits", None);
     }
     told(&base().tmpfs(Tmpfs::new("/box").size(0)), ErrorKind::InvalidInput, "tmpfs", None);
     told(&base().tmp_size(u64::MAX), ErrorKind::InvalidInput, "tmpfs", None);
+    let unheard = base().output_limit(9).stdout(Stdio::null()).stderr(Stdio::null());
+    assert_eq!(error_of(&unheard).kind(), ErrorKind::InvalidInput, "nothing is captured");
+    for (bytes, inodes) in [(0, 1), (1, 0), (u64::MAX, 1), (1, u64::MAX)] {
+        told(&base().disk_limit(bytes, inodes), ErrorKind::InvalidInput, "disk", None);
+    }
+    for parent in [&b""[..], b"..", b"../other", b"/a/../b", b"a\0b"] {
+        let container = base().pids_limit(8).cgroup_parent(OsStr::from_bytes(parent));
+        told(&container, ErrorKind::InvalidInput, "cgroup", None);
+        assert!(container.explain().is_err(), "explain() checks too");
+    }
+}
+
+#[test]
+fn limits_that_mean_nothing_yet_cannot_be_wrong() {
+    let base = || Container::new().command("/bin/true");
+    let fine = [
+        base().wall_time_limit(Duration::from_secs(600)).extra_time(Duration::MAX),
+        base().wall_time_limit(Duration::from_nanos(u64::MAX)),
+        base().output_limit(0),
+        base().output_limit(u64::MAX),
+        base().file_size_limit(0),
+        base().file_size_limit(u64::MAX),
+        base().disk_limit(1, 1),
+        base().best_effort([]),
+        base().cgroup_parent("/no/such/group"),
+        base().extra_time(Duration::ZERO),
+    ];
+    for (index, container) in fine.into_iter().enumerate() {
+        let output = container.output().unwrap_or_else(|error| panic!("{index}: {error}"));
+        assert!(output.status.success(), "{index}: {}", output.status);
+    }
 }
 
 #[test]
@@ -373,6 +423,11 @@ fn helper_fails_in_many_ways() {
         base().arg("x".repeat(4 << 20)),
         base().affinity([8191]),
         base().memory_limit(0),
+        base().cgroup_parent("..").pids_limit(8),
+        base().cgroup_parent("no-such-group").memory_limit(64 << 20),
+        base().memory_limit(64 << 20).pids_limit(8).cpuset([8000]),
+        base().memory_limit(64 << 20).pids_limit(8).io_limit(IoLimit::new("/dev/null").read_bytes(1)),
+        base().disk_limit(1 << 20, 10).tmpfs(Tmpfs::new("/box").inodes(10)),
         base().user(5, 5).id_mapping(IdMapping::Ranges {
             uids: vec![IdMap { inside: 0, outside: u32::MAX - 20, count: 10 }],
             gids: vec![IdMap { inside: 0, outside: u32::MAX - 20, count: 10 }],
@@ -388,6 +443,7 @@ fn helper_fails_in_many_ways() {
     }
 
     assert_eq!(ProcessState::now(), before);
+    assert!(own_cgroups().is_empty(), "{:?}", own_cgroups());
 }
 
 #[test]

@@ -321,7 +321,7 @@ fn detach_and_ask(stop_init: bool) {
     }
     input.write_all(b"this\n").expect("room in the fifo");
 
-    assert!(is_readable(&answer, Duration::from_secs(10)), "nobody answered");
+    assert!(is_readable(&answer, DEADLINE), "nobody answered");
     let mut buffer = [0; 64];
     let count = answer.read(&mut buffer).expect("the answer");
     assert_eq!(text(&buffer[..count]), "got this");
@@ -360,11 +360,12 @@ fn output_status_and_report_agree() {
 fn wall_time_counts_a_sleep_and_cpu_time_does_not() {
     let start = Instant::now();
 
-    let report = output(&sh("sleep 0.2")).report;
+    let report = output(&sh("sleep 1")).report;
 
-    assert!(report.wall_time() >= Duration::from_millis(200), "{report:?}");
+    assert!(report.wall_time() >= Duration::from_secs(1), "{report:?}");
     assert!(report.wall_time() <= start.elapsed(), "{report:?}");
-    assert!(report.cpu_time() < Duration::from_millis(100), "{report:?}");
+    // The rest of the time the two programs started, which takes long where a machine is emulated.
+    assert!(report.cpu_time() < report.wall_time() / 2, "{report:?}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod common;
 use std::io::Write;
 use std::time::Duration;
 
-use cofferdam::{Container, Feature, Host, Stdio};
+use cofferdam::{Container, Feature, Host, Limit, Stdio};
 use common::processes::{ProcessState, own_cgroups};
 use common::sh;
 
@@ -51,7 +51,7 @@ fn ten_containers(limits: bool) {
 #[test]
 fn a_thousand_containers_leave_nothing() {
     let host = Host::probe();
-    let limits = [Feature::MemoryLimit, Feature::PidsLimit, Feature::CpusLimit]
+    let limits = [Feature::Limit(Limit::Memory), Feature::Limit(Limit::Pids), Feature::Limit(Limit::Cpus)]
         .iter()
         .all(|limit| host.allows(*limit));
     ten_containers(limits);

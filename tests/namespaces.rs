@@ -3,14 +3,14 @@
 mod common;
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::time::Duration;
 
-use cofferdam::{Child, Container, ErrorKind, Feature, Host, Namespaces, Proc, Stdio};
+use cofferdam::{Child, Container, ErrorKind, Feature, Host, Limit, Namespaces, Proc, Stdio};
 use common::processes::next_line;
 use common::{
     is_root, namespace_of, namespace_of_host, needs_program, needs_root, on_host, output, sh, skip,
@@ -19,9 +19,14 @@ use common::{
 
 const PERL: &str = "/usr/bin/perl";
 
-/// Starts a program that runs until its standard input is closed: on drop at the latest.
+/// Starts a program that runs until its standard input is closed: on drop at the latest. It has answered, so
+/// execve(2) is over, in the last moments of which the process's namespaces are closed to an ordinary user.
 fn running(container: Container) -> Child {
-    container.command("/bin/cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("a container")
+    let container = container.command("/bin/cat").stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = container.spawn().expect("a container");
+    child.stdin.as_mut().expect("a pipe").write_all(b"here\n").expect("a reader");
+    assert_eq!(next_line(child.stdout.as_mut().expect("a pipe")), "here");
+    child
 }
 
 fn kinds() -> impl Iterator<Item = (Namespaces, &'static str)> {
@@ -282,7 +287,7 @@ fn the_own_control_group_is_the_root() {
     if !needs_root("a limit, so that the container has a control group of its own") {
         return;
     }
-    if !Host::probe().allows(Feature::PidsLimit) {
+    if !Host::probe().allows(Feature::Limit(Limit::Pids)) {
         return skip("the pids controller cannot be used here");
     }
     let groups = "cut -d: -f3 /proc/self/cgroup | sort -u";

@@ -9,9 +9,14 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use cofferdam::{Bind, Cause, Container, ErrorKind, IdMap, IdMapping, Namespaces, Overlay};
+use cofferdam::{
+    Bind, Cause, Container, ErrorKind, Feature, IdMap, IdMapping, Limit, Namespaces, Overlay, Stdio,
+};
+use common::cgroups::TestGroup;
 use common::helper::{is_helper, printed_by, this_test, this_test_through};
-use common::{output, sh, stdout, temp_dir};
+use common::limits::{allows, can_account};
+use common::processes::{eventually, is_alive};
+use common::{output, sh, skip_for_good, stdout, temp_dir};
 use nix::sys::stat::Mode;
 
 /// Bytes of a file that must not show in a figure of memory.
@@ -121,7 +126,7 @@ fn helper_forks_while_it_collects() {
     let fork = || match unsafe { libc::fork() } {
         // SAFETY: both are async-signal-safe.
         0 => unsafe {
-            libc::sleep(20);
+            libc::sleep(200);
             libc::_exit(0)
         },
         pid => pid,
@@ -145,7 +150,7 @@ fn a_fork_that_holds_a_pipe_does_not_keep_its_reader() {
     let printed = printed_by(&mut helper, "helper_forks_while_it_collects");
 
     assert!(printed.contains("collected"), "{printed}");
-    assert!(begun.elapsed() < Duration::from_secs(15), "it waited for the forks");
+    assert!(begun.elapsed() < Duration::from_secs(150), "it waited for the forks");
 }
 
 #[test]
@@ -189,7 +194,7 @@ fn the_host_runs_no_program_for_a_core_dump() {
 fn a_workload_that_stops_an_init_it_can_reach_is_ended_all_the_same() {
     let shared = || sh("kill -STOP $PPID; echo stopped; sleep 86400").share(Namespaces::PID);
 
-    let mut child = shared().stdout(cofferdam::Stdio::piped()).spawn().expect("a container");
+    let mut child = shared().stdout(Stdio::piped()).spawn().expect("a container");
     let mut said = [0; 8];
     std::io::Read::read_exact(child.stdout.as_mut().expect("a pipe"), &mut said).expect("a word");
     child.kill().expect("kill");
@@ -224,4 +229,69 @@ fn id_zero_of_a_range_owns_what_init_makes() {
     let owners = stdout(&sh("stat -c %u / /etc/passwd; id -u").id_mapping(mapping));
 
     assert_eq!(owners, "0\n0\n1000");
+}
+
+#[test]
+fn a_kill_after_the_end_does_not_change_the_cause() {
+    for _ in 0..50 {
+        let mut child = sh("kill -KILL $$").stdin(Stdio::null()).spawn().expect("a container");
+        let workload = child.id();
+        eventually("the workload has ended", || !is_alive(workload));
+
+        child.kill().expect("kill");
+
+        assert_eq!(child.wait().expect("a report").cause(), Cause::Signalled);
+    }
+}
+
+#[test]
+fn pausing_and_resuming_from_two_threads_comes_to_an_end() {
+    if !can_account() {
+        return;
+    }
+    let child = sh("sleep 86400").accounting(true).stdin(Stdio::null()).spawn().expect("a container");
+
+    std::thread::scope(|scope| {
+        scope.spawn(|| (0..3000).for_each(|_| child.pause().expect("paused")));
+        scope.spawn(|| (0..3000).for_each(|_| child.resume().expect("resumed")));
+    });
+
+    child.kill().expect("kill");
+}
+
+#[test]
+fn memory_that_a_group_above_lacks_is_not_the_containers_limit() {
+    if !allows(Feature::Limit(Limit::Memory)) {
+        skip_for_good("needs root: no memory limit is to be had");
+        return;
+    }
+    let Some(above) = TestGroup::new("memory") else { return };
+    let file = ["memory.limit_in_bytes", "memory.max"].map(|name| above.directory.join(name));
+    let file = file.iter().find(|file| file.exists()).expect("a memory limit");
+    fs::write(file, (32 << 20).to_string()).expect("a group of ours");
+    let dd = Container::new().command("/bin/dd").args(["if=/dev/zero", "of=/dev/null", "bs=128M", "count=1"]);
+
+    let report = output(&dd.memory_limit(1 << 30).cgroup_parent(&above.name)).report;
+
+    assert_eq!((report.cause(), report.signal()), (Cause::Signalled, Some(9)), "{report:?}");
+    assert!(report.reached().is_empty(), "{report:?}");
+    assert!(report.usage().oom_kills.is_some_and(|kills| kills.value > 0), "the control: {report:?}");
+}
+
+#[test]
+fn a_file_over_a_place_of_the_hosts_is_no_room_beside_the_limit_of_disk() {
+    let Some(root) = common::busybox_root() else { return };
+    let written = |container: Container| {
+        let script = "/bin/busybox dd if=/dev/zero of=/data bs=1024 count=1024 conv=notrunc";
+        let sh = container.command("/bin/busybox").args(["sh", "-c", script]);
+        sh.rootfs(root.path())
+            .file_with_mode("/data", "x", 0o666)
+            .output()
+            .expect("a container")
+            .status
+            .success()
+    };
+
+    assert!(written(Container::new()), "the control: without limit");
+    assert!(!written(Container::new().disk_limit(65536, 10)));
 }

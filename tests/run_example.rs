@@ -7,7 +7,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use cofferdam::{Feature, Host};
+use cofferdam::{Feature, Host, Limit};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -187,12 +187,7 @@ fn wrong_usage_is_125() {
 
 #[test]
 fn what_is_not_built_yet_is_refused() {
-    for (option, value) in [
-        ("--cpu-time", "1s"),
-        ("--output", "1M"),
-        ("--seccomp", "default"),
-        ("--seccomp", "/some/filter.json"),
-    ] {
+    for (option, value) in [("--seccomp", "default"), ("--seccomp", "/some/filter.json")] {
         run([option, value, "/bin/echo", "ran"]).refused(&[option, "yet"]);
         run(["--explain", option, value, "/bin/echo"]).refused(&[option, "yet"]);
     }
@@ -410,7 +405,7 @@ fn json_tells_of_an_exit() {
     assert_eq!(report["memory_source"], "ru_maxrss");
     let keys: Vec<_> = report.as_object().unwrap().keys().map(String::as_str).collect();
     let expected = ["cause", "code", "cpu_time_us", "enforced_by", "memory_peak_bytes", "memory_source"];
-    assert_eq!(keys, [&expected[..], &["signal", "wall_time_us"]].concat());
+    assert_eq!(keys, [&expected[..], &["reached", "signal", "wall_time_us"]].concat());
 }
 
 #[test]
@@ -429,9 +424,10 @@ fn json_has_the_workloads_own_figures() {
     assert!(number("cpu_time_us") >= 10_000, "{report}");
     assert!(number("wall_time_us") >= number("cpu_time_us") / 2, "{report}");
     assert!((100 << 10..1 << 30).contains(&number("memory_peak_bytes")), "{report}");
-    let (_, idle) = reported(&[], "sleep 0.2");
-    assert!(idle["wall_time_us"].as_u64().unwrap() >= 200_000, "{idle}");
-    assert!(idle["cpu_time_us"].as_u64().unwrap() < 150_000, "{idle}");
+    let (_, idle) = reported(&[], "sleep 1");
+    let idle_number = |key: &str| idle[key].as_u64().unwrap();
+    assert!(idle_number("wall_time_us") >= 1_000_000, "{idle}");
+    assert!(idle_number("cpu_time_us") < idle_number("wall_time_us") / 2, "{idle}");
 }
 
 #[test]
@@ -468,7 +464,7 @@ fn limit_works(feature: Feature, option: &str, value: &str) -> bool {
 fn memory_ends_the_program_or_is_refused() {
     // 64 MiB in /tmp, which count, under a limit of 16 MiB: bounded, should the limit not hold.
     let fill = "exec head -c 64M /dev/zero > /tmp/file";
-    if limit_works(Feature::MemoryLimit, "--memory", "16M") {
+    if limit_works(Feature::Limit(Limit::Memory), "--memory", "16M") {
         let (ended, report) = reported(&["--memory", "16M"], fill);
         assert_eq!((ended.code, &report["cause"]), (Some(137), &"memory".into()), "{ended:?} {report}");
         let mechanism = enforced(&report, "memory").unwrap();
@@ -482,11 +478,12 @@ fn memory_ends_the_program_or_is_refused() {
 #[test]
 fn pids_bounds_the_processes_or_is_refused() {
     let fork = "(:) & wait $! && echo forked";
-    if limit_works(Feature::PidsLimit, "--pids", "1") {
+    if limit_works(Feature::Limit(Limit::Pids), "--pids", "1") {
         let (ended, report) = reported(&["--pids", "1"], fork);
         assert_ne!(ended.code, Some(0), "{ended:?}");
         assert!(!ended.stdout.contains("forked"), "{ended:?}");
-        assert_eq!(enforced(&report, "pids").as_deref(), Some("pids.max"));
+        let mechanism = enforced(&report, "pids").unwrap();
+        assert!(["pids.max", "RLIMIT_NPROC"].contains(&mechanism.as_str()), "{report}");
         assert_eq!(script(&["--pids", "2"], fork).stdout(), "forked");
     }
     assert_eq!(script::<str>(&[], fork).stdout(), "forked");
@@ -494,13 +491,34 @@ fn pids_bounds_the_processes_or_is_refused() {
 
 #[test]
 fn cpus_slows_the_program_or_is_refused() {
-    if limit_works(Feature::CpusLimit, "--cpus", "0.1") {
+    if limit_works(Feature::Limit(Limit::Cpus), "--cpus", "0.1") {
         let busy = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done";
         let (_, report) = reported(&["--cpus", "0.1"], busy);
         let number = |key: &str| report[key].as_u64().unwrap();
         assert!(number("wall_time_us") > 3 * number("cpu_time_us"), "{report}");
         assert!(enforced(&report, "cpus").is_some_and(|file| file.starts_with("cpu.")), "{report}");
     }
+}
+
+#[test]
+fn cpu_time_ends_the_program_or_is_refused() {
+    if limit_works(Feature::Limit(Limit::CpuTime), "--cpu-time", "100ms") {
+        let (ended, report) = reported(&["--cpu-time", "100ms"], "while :; do :; done");
+        assert_eq!((ended.code, &report["cause"]), (Some(137), &"cpu_time".into()), "{ended:?} {report}");
+        assert!(report["cpu_time_us"].as_u64().unwrap() >= 100_000, "{report}");
+        assert_eq!(reported(&["--cpu-time", "100s"], "exit 3").1["cause"], "exited");
+    }
+}
+
+#[test]
+fn output_beyond_the_limit_ends_the_program() {
+    let (ended, report) = reported(&["--output", "4"], "echo 123; echo 456; exec sleep 86400");
+    assert_eq!((ended.stdout.as_str(), &report["cause"]), ("123\n", &"output".into()), "{report}");
+    assert_eq!(report["reached"], serde_json::json!(["output"]));
+
+    let (ended, report) = reported(&["--output", "8"], "echo 123; echo 456 >&2");
+    assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), ("123\n", "456\n"));
+    assert_eq!(report["cause"], "exited");
 }
 
 // What runs nothing.

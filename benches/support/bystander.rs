@@ -26,10 +26,11 @@ pub struct Host {
 }
 
 impl Host {
-    /// Starts this very program as a host of so many MiB, and waits until it has touched them.
-    pub fn start(mebibytes: u64, program: &Path) -> io::Result<Host> {
+    /// Starts this very program as a host of so many MiB, and waits until it has touched them. The options are
+    /// those that the bench has for its hosts.
+    pub fn start(mebibytes: u64, program: &Path, options: &[&str]) -> io::Result<Host> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("--host").arg(mebibytes.to_string()).arg("--program").arg(program);
+        command.arg("--host").arg(mebibytes.to_string()).arg("--program").arg(program).args(options);
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let (stdin, stdout) = (process.stdin.take(), process.stdout.take());
         let (Some(requests), Some(stdout)) = (stdin, stdout) else { return Err(io::ErrorKind::Other.into()) };

@@ -9,7 +9,7 @@ const ROUNDS_MIN: usize = 15;
 /// More rounds would not make a median steadier.
 const ROUNDS_MAX: usize = 1500;
 
-/// Something that is done again and again, and says how long it took.
+/// Something that is done again and again, and says how long it took, or how much too long.
 pub type Contestant<'a> = Box<dyn FnMut() -> Duration + 'a>;
 
 /// How long each contestant took in each round, in microseconds.
@@ -21,7 +21,17 @@ pub struct Samples {
 impl Samples {
     /// The median time of a contestant.
     pub fn figure(&self, contestant: usize) -> f64 {
-        median(self.times[contestant].clone())
+        self.quantile(contestant, 0.5)
+    }
+
+    /// What this share of a contestant's times stays below.
+    pub fn quantile(&self, contestant: usize, share: f64) -> f64 {
+        quantile(self.times[contestant].clone(), share)
+    }
+
+    /// How many rounds were measured.
+    pub fn rounds(&self) -> usize {
+        self.times.first().map_or(0, Vec::len)
     }
 
     /// The median of the quotients of each round. What disturbs the machine for a while disturbs both
@@ -62,7 +72,12 @@ pub fn time(run: impl FnOnce()) -> Duration {
 }
 
 /// The value in the middle; 0 if there is none.
-fn median(mut values: Vec<f64>) -> f64 {
+pub fn median(values: Vec<f64>) -> f64 {
+    quantile(values, 0.5)
+}
+
+/// The value that this share of the others stays below; 0 if there is none.
+fn quantile(mut values: Vec<f64>, share: f64) -> f64 {
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
+    values.get((values.len() as f64 * share) as usize).copied().unwrap_or_default()
 }

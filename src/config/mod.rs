@@ -8,6 +8,7 @@ pub(crate) mod program;
 pub(crate) mod stdio;
 
 pub use identity::{Capabilities, CapabilitySets, IdMap, IdMapping, Resource};
+pub use limits::{IoLimit, Limit};
 pub use mounts::{Bind, Overlay, Proc, Tmpfs};
 pub use namespaces::{NamespaceSource, Namespaces};
 pub use stdio::Stdio;

@@ -270,3 +270,39 @@ impl Default for FileConfig {
         }
     }
 }
+
+impl FileConfig {
+    /// Whether the workload can write to file systems of the host, which have bounds of their own or none.
+    pub fn writes_to_host(&self) -> bool {
+        let overlay = |overlay: &Overlay| matches!(overlay.upper, Upper::Directory { .. });
+        let root = match &self.root {
+            Root::HostView => false,
+            Root::Directory { writable, .. } => *writable,
+            Root::Overlay(root) => overlay(root),
+        };
+        let writes = |operation: &Operation| match operation {
+            Operation::Bind(bind) => bind.writable,
+            Operation::Overlay(layers) => overlay(layers),
+            _ => false,
+        };
+        root || self.operations.iter().any(writes)
+    }
+
+    /// Bytes and inodes of every file system in memory that was asked for.
+    pub fn bounds_in_memory(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let upper = |overlay: &Overlay| match overlay.upper {
+            Upper::Memory { size, inodes } => Some((size, inodes)),
+            _ => None,
+        };
+        let root = match &self.root {
+            Root::Overlay(root) => upper(root),
+            _ => None,
+        };
+        let bounds = move |operation: &Operation| match operation {
+            Operation::Tmpfs(tmpfs) => Some((tmpfs.size, tmpfs.inodes)),
+            Operation::Overlay(overlay) => upper(overlay),
+            _ => None,
+        };
+        root.into_iter().chain(self.operations.iter().filter_map(bounds))
+    }
+}

@@ -7,6 +7,9 @@ use std::sync::Arc;
 /// What one of the three standard streams is connected to. As `std::process::Stdio`, but usable for
 /// many runs, which share the offset of a file. Made by `into()` from a [`File`] or an [`OwnedFd`] too.
 ///
+/// Through `/proc/self/fd` a workload can open a file that it was given anew, also for writing, if its user id
+/// on the host may: an ordinary user's workload has that user's own. A sealed memfd cannot be written.
+///
 /// ```
 /// use cofferdam::{Container, Stdio};
 /// let log = tempfile::tempfile()?;

@@ -75,7 +75,7 @@ impl Channel {
 
     /// Sends a command; fails where init is gone.
     pub fn send(&self, command: Command) -> io::Result<()> {
-        retry(|| send(self.socket.as_raw_fd(), &[command as u8], MsgFlags::MSG_NOSIGNAL))?;
+        retry(|| send(self.socket.as_raw_fd(), &command.encode(), MsgFlags::MSG_NOSIGNAL))?;
         Ok(())
     }
 

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::ExitStatusExt;
 use std::process::{ChildStderr, ChildStdin, ChildStdout, ExitStatus};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -11,11 +11,12 @@ use nix::sys::wait::{Id, WaitPidFlag, waitid};
 
 use super::cgroup::Groups;
 use super::channel::{Channel, Received, retry};
+use super::terms::Terms;
 use super::{output, sys};
 use crate::config::namespaces::{NamespaceSource, SourceKind};
 use crate::error::{Error, ErrorKind, Result};
-use crate::report::{Cause, Enforcement, MemorySource, Report};
-use crate::wire::{Command, End, Ending, Record};
+use crate::report::Report;
+use crate::wire::{Command, Record};
 
 /// A running container.
 ///
@@ -57,7 +58,15 @@ pub(super) struct Running {
     /// `init` is PID 1 of a PID namespace: its end is the end of everything.
     pub init_is_pid_1: bool,
     pub groups: Groups,
-    pub enforced_by: Vec<Enforcement>,
+    pub terms: Terms,
+    /// When it was known that the workload runs.
+    pub started: Instant,
+    /// It wrote more than may be captured.
+    pub output_exceeded: bool,
+    /// It was paused, and not resumed.
+    pub paused: AtomicBool,
+    /// The process that the container belongs to: a fork of it has a copy of this handle.
+    pub owner: u32,
     pub reaped: bool,
 }
 
@@ -124,7 +133,8 @@ impl Child {
     }
 
     /// Closes standard input, collects what is written to the pipes, and waits. It reads both pipes at
-    /// once, so that no order of writes can block. What is written is kept in memory, without a bound.
+    /// once, so that no order of writes can block. What is written is kept in memory, up to the
+    /// [`output_limit`](crate::Container::output_limit) if there is one.
     ///
     /// # Errors
     /// As [`wait`](Self::wait), or when reading fails.
@@ -132,14 +142,18 @@ impl Child {
         drop(self.stdin.take());
         let stdout = self.stdout.take().map(OwnedFd::from);
         let stderr = self.stderr.take().map(OwnedFd::from);
-        let (stdout, stderr) = output::read_both(stdout, stderr, self.running.init.as_fd())
+        let limit = self.running.terms.output;
+        let running = &mut self.running;
+        let captured = output::read_both([stdout, stderr], limit, running)
             .map_err(|error| Error::io("output", "cannot read from the workload", &error))?;
         let report = self.wait()?;
+        // Until here: a workload that writes on must find its limit, not a broken pipe.
+        let [stdout, stderr] = captured.map(output::Collected::into_bytes);
         Ok(Output { status: report.status(), stdout, stderr, report })
     }
 
     /// Kills everything in the container: stopped, traced or deaf to signals, it ends. The report then
-    /// says [`Cause::Killed`]. Nothing happens if it has ended.
+    /// says [`Cause::Killed`](crate::Cause::Killed). Nothing happens if it has ended.
     ///
     /// # Errors
     /// None that is known: the call fails only if the control socket does.
@@ -165,8 +179,8 @@ impl Child {
             .map_err(|error| Error::io("signal", format!("signal {signal}"), &error))
     }
 
-    /// Gives up the handle and lets the container go on, also after the end of the host program. Its limits
-    /// stay in force. Pipes that were not taken out of the handle are closed.
+    /// Gives up the handle and lets the container go on, also after the end of the host program. One that is
+    /// paused is resumed. Its limits stay in force. Pipes that were not taken out of the handle are closed.
     ///
     /// Nobody gets the report; cgroups of the container stay behind, empty, and the host program has an
     /// ended child until it waits for it or ends.
@@ -174,6 +188,9 @@ impl Child {
     /// # Errors
     /// If init is gone.
     pub fn detach(mut self) -> Result<()> {
+        if self.running.paused.load(Relaxed) {
+            self.resume()?;
+        }
         let sent = self.running.channel.send(Command::Detach);
         sent.map_err(|error| Error::io("detach", "cannot tell init", &error))?;
         self.running.groups.keep();
@@ -192,14 +209,15 @@ impl Child {
             None => return Ok(None),
         };
         self.running.reap();
-        let report = self.running.report(&end);
-        self.running.groups.remove();
+        let running = &mut self.running;
+        let report = running.terms.report(&end, &running.groups, running.output_exceeded);
+        running.groups.remove();
         self.report = Some(report.clone());
         Ok(Some(report))
     }
 }
 
-fn is_gone(error: &io::Error) -> bool {
+pub(super) fn is_gone(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EPIPE | libc::ECONNRESET | libc::ENOTCONN))
 }
 
@@ -229,28 +247,11 @@ impl Running {
         }
     }
 
-    fn report(&self, end: &End) -> Report {
-        let status = ExitStatus::from_raw(end.status);
-        let oom = !status.success() && self.groups.out_of_memory();
-        let cause = match end.ending {
-            Ending::WallTime => Cause::WallTime,
-            Ending::Killed => Cause::Killed,
-            Ending::Own if oom => Cause::Memory,
-            Ending::Own if status.signal().is_some() => Cause::Signalled,
-            Ending::Own => Cause::Exited,
-        };
-        let (memory_source, memory_peak) =
-            self.groups.memory_peak().unwrap_or((MemorySource::MaxRss, end.max_rss * 1024));
-        Report {
-            cause,
-            status,
-            wall_time: Duration::from_nanos(end.wall),
-            user_time: Duration::from_micros(end.user),
-            system_time: Duration::from_micros(end.system),
-            memory_peak,
-            memory_source,
-            enforced_by: self.enforced_by.clone(),
-        }
+    /// The workload wrote more than may be captured. Where it has ended already nobody is left to tell.
+    pub fn end_for_its_output(&mut self) {
+        self.output_exceeded = true;
+        let _ = self.channel.send(Command::OutputExceeded);
+        self.rouse_init();
     }
 
     fn reap(&mut self) {
@@ -291,6 +292,9 @@ impl Running {
         if self.init_is_pid_1 || !self.init_ends_by_itself() {
             let _ = sys::pidfd_send_signal(self.init.as_fd(), libc::SIGKILL);
         }
+        if !self.init_is_pid_1 {
+            self.groups.kill();
+        }
         self.reap();
         self.groups.remove();
     }
@@ -310,7 +314,11 @@ const INIT_PATIENCE: u16 = 5_000;
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.end();
+        if std::process::id() == self.owner {
+            self.end();
+        } else {
+            self.groups.keep();
+        }
     }
 }
 

@@ -5,17 +5,20 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use caps::{CapSet, Capability};
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
+use nix::sys::resource::{Resource as NixResource, getrlimit};
 use nix::sys::stat::Mode;
+use nix::unistd::{SysconfVar, sysconf};
 
-use super::cgroup;
+use super::cgroup::{GroupPlan, Layout};
 use crate::config::Description;
 use crate::config::mounts::{Bind, BindSource, Operation, Overlay, Root, Upper};
-use crate::config::{IdMap, IdMapping, Namespaces};
+use crate::config::{IdMap, IdMapping, Namespaces, Resource};
 use crate::error::{Error, Result};
-use crate::plan::{Caller, Facts, FileFact, NOBODY, ViewEntry, mount_targets};
+use crate::plan::{Caller, Facts, FileFact, Group, NOBODY, ViewEntry, mount_targets};
 
 /// Directories of the root that are links into /usr on most hosts, and directories on the others.
 const USR_LINKS: [&str; 7] = ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/usr"];
@@ -35,6 +38,15 @@ const ETC: [&str; 9] = [
 
 const DEVICES: [&str; 6] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"];
 
+/// The resources that the library itself sets limits of.
+const LIMITED: [(Resource, NixResource); 5] = [
+    (Resource::Core, NixResource::RLIMIT_CORE),
+    (Resource::Cpu, NixResource::RLIMIT_CPU),
+    (Resource::Data, NixResource::RLIMIT_DATA),
+    (Resource::FileSize, NixResource::RLIMIT_FSIZE),
+    (Resource::Processes, NixResource::RLIMIT_NPROC),
+];
+
 /// First of the ids for single runs, to which the process id of init is added: above the ranges that
 /// systemd hands out, below its "foreign" ones.
 const PER_RUN_IDS: u32 = 0x7000_0000;
@@ -44,14 +56,17 @@ const FIRST_USER_NAMESPACE: u64 = 0xEFFF_FFFD;
 const PIDS: u32 = 1 << 22;
 
 /// Looks at all that the plan of this container depends on.
-pub(super) fn gather(container: &Description, cgroups: &[cgroup::GroupPlan]) -> Result<Facts> {
+pub(super) fn gather(container: &Description, layout: &Layout) -> Result<Facts> {
     let new_mounts = container.namespaces.new.contains(Namespaces::MOUNT);
     let mut facts = Facts { caller: caller(container), ..Facts::default() };
     // Needed for relative paths only, which fail later where there is no current directory.
     facts.current_dir = std::env::current_dir().unwrap_or_default();
-    let core = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_CORE);
-    facts.core_limit = core.map_or(0, |(_, hard)| hard);
-    facts.cgroups = cgroups.iter().map(|group| group.directory.clone()).collect();
+    facts.hard_limits = LIMITED.iter().map(|(ours, theirs)| (*ours, hard_limit(*theirs))).collect();
+    let group = |group: &GroupPlan| Group { directory: group.directory.clone(), v2: group.is_v2() };
+    facts.cgroups = layout.groups.iter().map(group).collect();
+    facts.cpu_meter = layout.cpu_meter();
+    facts.fallbacks = layout.fallbacks.clone();
+    facts.cpus = cpus();
     facts.sources = sources(container)?;
     if !new_mounts {
         return Ok(facts);
@@ -71,6 +86,19 @@ pub(super) fn gather(container: &Description, cgroups: &[cgroup::GroupPlan]) -> 
         Root::Overlay(overlay) => check_overlay(overlay)?,
     }
     Ok(facts)
+}
+
+/// How many CPUs the machine has.
+fn cpus() -> u64 {
+    static CPUS: OnceLock<u64> = OnceLock::new();
+    *CPUS.get_or_init(|| {
+        let online = sysconf(SysconfVar::_NPROCESSORS_ONLN).ok().flatten();
+        online.map_or(1, |count| count.max(1) as u64)
+    })
+}
+
+fn hard_limit(resource: NixResource) -> u64 {
+    getrlimit(resource).map_or(u64::MAX, |(_, hard)| hard)
 }
 
 fn caller(container: &Description) -> Caller {

@@ -4,6 +4,7 @@
 mod cgroup;
 mod channel;
 mod child;
+mod control;
 mod diagnose;
 mod facts;
 mod id_maps;
@@ -12,6 +13,7 @@ mod output;
 mod spawn;
 mod stdio;
 mod sys;
+mod terms;
 
 pub use child::{Child, Output};
 

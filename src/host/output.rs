@@ -1,33 +1,42 @@
-//! Reading two pipes at once.
+//! Reading two pipes at once, up to a limit.
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::channel::retry;
+use super::child::Running;
 
 /// Collects everything from both pipes until each has ended, or the container has: then what is in them is
 /// all that comes, even while a process that another thread forked holds a copy of a writing end.
+///
+/// With a limit, at most so many bytes are collected from both together. When there is one more the container
+/// is ended.
 pub(super) fn read_both(
-    first: Option<OwnedFd>,
-    second: Option<OwnedFd>,
-    container: BorrowedFd<'_>,
-) -> io::Result<(Vec<u8>, Vec<u8>)> {
+    pipes: [Option<OwnedFd>; 2],
+    limit: Option<u64>,
+    running: &mut Running,
+) -> io::Result<[Collected; 2]> {
+    let [first, second] = pipes;
     let mut first = Collected::new(first)?;
     let mut second = Collected::new(second)?;
+    let mut left = limit.unwrap_or(u64::MAX);
     let mut ended = false;
     while !ended && (first.pipe.is_some() || second.pipe.is_some()) {
-        ended = wait_for_any(&first, &second, container)?;
-        first.read()?;
-        second.read()?;
+        ended = wait_for_any(&first, &second, running)?;
+        if first.read(&mut left)? || second.read(&mut left)? {
+            running.end_for_its_output();
+            break;
+        }
     }
-    Ok((first.bytes, second.bytes))
+    Ok([first, second])
 }
 
-struct Collected {
+/// A pipe, until it has ended, and what was read from it.
+pub(super) struct Collected {
     pipe: Option<File>,
     bytes: Vec<u8>,
 }
@@ -40,22 +49,36 @@ impl Collected {
         Ok(Collected { pipe: pipe.map(File::from), bytes: Vec::new() })
     }
 
-    /// Reads what is there; at the end of the file the pipe is closed.
-    fn read(&mut self) -> io::Result<()> {
-        let Some(pipe) = &mut self.pipe else { return Ok(()) };
-        match pipe.read_to_end(&mut self.bytes) {
-            Ok(_) => self.pipe = None,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    /// Reads what is there, as far as the limit goes, and tells whether there is more than that. At the end of
+    /// the file the pipe is closed.
+    fn read(&mut self, left: &mut u64) -> io::Result<bool> {
+        let Some(pipe) = &mut self.pipe else { return Ok(false) };
+        let before = self.bytes.len();
+        // One byte more than is left would show that there is more.
+        let result = pipe.take(left.saturating_add(1)).read_to_end(&mut self.bytes);
+        let count = (self.bytes.len() - before) as u64;
+        let exceeded = count > *left;
+        if exceeded {
+            self.bytes.pop();
         }
-        Ok(())
+        *left = left.saturating_sub(count);
+        match result {
+            Ok(_) if !exceeded => self.pipe = None,
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+            _ => {}
+        }
+        Ok(exceeded)
     }
 }
 
 /// Waits until one of the pipes has something to say, or the container has ended, and tells whether it has.
-fn wait_for_any(first: &Collected, second: &Collected, container: BorrowedFd<'_>) -> io::Result<bool> {
+fn wait_for_any(first: &Collected, second: &Collected, running: &Running) -> io::Result<bool> {
     let pipes = [first, second].map(|collected| collected.pipe.as_ref().map(AsFd::as_fd));
-    let watched = pipes.into_iter().flatten().chain([container]);
+    let watched = pipes.into_iter().flatten().chain([running.init.as_fd()]);
     let mut watched: Vec<_> = watched.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
     retry(|| poll(&mut watched, PollTimeout::NONE))?;
     Ok(watched.last().and_then(PollFd::any).unwrap_or(false))

@@ -6,15 +6,18 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::process::{ChildStderr, ChildStdin, ChildStdout};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use nix::poll::PollTimeout;
 
-use super::cgroup::{self, Groups};
+use super::cgroup::{self, Groups, Layout};
 use super::channel::{self, Channel, Received};
 use super::child::{self, Child, Running};
 use super::launcher::launcher;
 use super::stdio::Stream;
 use super::sys::Attached;
+use super::terms::Terms;
 use super::{diagnose, facts, id_maps, sys};
 use crate::config::Description;
 use crate::config::mounts::BindSource;
@@ -22,14 +25,13 @@ use crate::config::namespaces::SourceKind;
 use crate::config::stdio::Stdio;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{self, Plan, Resource};
-use crate::report::Enforcement;
 use crate::wire::{Command, Header, Record};
 
 /// The steps of a run, in words.
 pub(crate) fn explain(container: &Description) -> Result<String> {
-    let (plan, groups) = prepare(container)?;
+    let (plan, layout) = prepare(container)?;
     let mut text = String::new();
-    for group in &groups {
+    for group in &layout.groups {
         text += &group.explain();
     }
     Ok(text + &plan.explain())
@@ -37,27 +39,36 @@ pub(crate) fn explain(container: &Description) -> Result<String> {
 
 /// Starts the container. `input` and `output` count where the container does not say.
 pub(crate) fn spawn(container: &Description, input: Stdio, output: Stdio) -> Result<Child> {
-    let (plan, groups) = prepare(container)?;
+    let (plan, layout) = prepare(container)?;
     let streams = open_streams(container, &input, &output)?;
-    let enforced_by = enforcement(container, &groups);
-    let groups = cgroup::create(groups)?;
-    start(&plan, streams, groups, enforced_by)
+    output_is_captured(container, &streams)?;
+    let terms = Terms::new(container, &layout);
+    let groups = cgroup::create(&layout)?;
+    start(&plan, streams, groups, terms)
 }
 
-fn prepare(container: &Description) -> Result<(Plan, Vec<cgroup::GroupPlan>)> {
+/// A limit of output holds where the library reads it.
+fn output_is_captured(container: &Description, streams: &[Stream; 3]) -> Result<()> {
+    if container.limits.output.is_none() || streams[1..].iter().any(|stream| stream.ours.is_some()) {
+        return Ok(());
+    }
+    let error = Error::invalid("limits", "a limit of output where neither stream is captured");
+    Err(error
+        .with_remedy("make standard output or standard error `piped`, or limit files with `file_size_limit`"))
+}
+
+fn prepare(container: &Description) -> Result<(Plan, Layout)> {
     plan::validate(container)?;
-    let groups = cgroup::plan(&container.limits)?;
-    let facts = facts::gather(container, &groups)?;
+    let layout = cgroup::plan(&container.limits)?;
+    let facts = facts::gather(container, &layout)?;
     let plan = plan::build(container, &facts)?;
-    Ok((plan, groups))
+    Ok((plan, layout))
 }
 
 /// Carries out the plan up to the workload, which is left out: what the probe tries.
 pub(crate) fn rehearse(container: &Description) -> Result<()> {
-    let mut container = container.clone();
-    container.program.name = Some("rehearsal".into());
-    let (mut plan, _) = prepare(&container)?;
-    let workload = plan.steps.iter().position(|step| matches!(step, plan::Step::StartWorkload {}));
+    let (mut plan, _) = prepare(&with_a_name(container))?;
+    let workload = plan.steps.iter().position(|step| matches!(step, plan::Step::StartWorkload { .. }));
     let of_the_workload = plan.steps.split_off(workload.unwrap_or_default());
     // Its own namespaces can be made by init as well.
     plan.steps.extend(of_the_workload.into_iter().filter(|step| matches!(step, plan::Step::Unshare { .. })));
@@ -72,15 +83,15 @@ pub(crate) fn rehearse(container: &Description) -> Result<()> {
 
 /// Creates the groups that limits need, and removes them.
 pub(crate) fn rehearse_limits(container: &Description) -> Result<()> {
-    cgroup::plan(&container.limits).and_then(cgroup::create).map(drop)
+    let (_, layout) = prepare(&with_a_name(container))?;
+    cgroup::create(&layout).map(drop)
 }
 
-fn enforcement(container: &Description, groups: &[cgroup::GroupPlan]) -> Vec<Enforcement> {
-    let mut list: Vec<_> = groups.iter().flat_map(cgroup::GroupPlan::enforcement).collect();
-    if container.limits.wall_time.is_some() {
-        list.push(Enforcement { limit: "wall_time", mechanism: "init" });
-    }
-    list
+/// A description for which a plan can be made, whatever program it will have.
+fn with_a_name(container: &Description) -> Description {
+    let mut container = container.clone();
+    container.program.name = Some("rehearsal".into());
+    container
 }
 
 fn open_streams(container: &Description, input: &Stdio, output: &Stdio) -> Result<[Stream; 3]> {
@@ -99,7 +110,7 @@ struct Starting {
     pidfd: OwnedFd,
 }
 
-fn start(plan: &Plan, streams: [Stream; 3], groups: Groups, enforced_by: Vec<Enforcement>) -> Result<Child> {
+fn start(plan: &Plan, streams: [Stream; 3], groups: Groups, terms: Terms) -> Result<Child> {
     let opened = Opened::open(plan, &streams, &groups)?;
     let starting = clone_init(plan)?;
     let started = starting.set_up(plan, &opened);
@@ -123,7 +134,11 @@ fn start(plan: &Plan, streams: [Stream; 3], groups: Groups, enforced_by: Vec<Enf
             workload_pid,
             init_is_pid_1: plan.init_is_pid_1(),
             groups,
-            enforced_by,
+            terms,
+            started: Instant::now(),
+            output_exceeded: false,
+            paused: AtomicBool::new(false),
+            owner: std::process::id(),
             reaped: false,
         },
         report: None,
@@ -151,6 +166,9 @@ impl Opened {
                         .map_err(|error| Error::io("file", "a file of memory", &error))?,
                 ),
                 Resource::CgroupProcs(index) => opened.own(groups.open_procs(*index)?),
+                Resource::CgroupDirectory(index) => opened.own(groups.open_directory(*index)?),
+                Resource::CgroupKill(index) => opened.own(groups.open_kill(*index)?),
+                Resource::CgroupFile(index, name) => opened.own(groups.open_file(*index, name)?),
             }
         }
         Ok(opened)
@@ -220,6 +238,10 @@ impl Starting {
             scratch: plan.scratch as u64,
             fds: opened.numbers.len() as u64,
             wall_limit: plan.wall_limit,
+            cpu_limit: plan.cpu_limit,
+            cpus: plan.cpus,
+            meter: u64::from(plan.meter),
+            killer: u64::from(plan.killer),
             clock_offset: plan.clock_offset,
         };
         // A launcher that ends early says why in its answer, or by its end.

@@ -56,6 +56,10 @@ pub mod nr {
     pub const UNSHARE: usize = 272;
     pub const SIGNALFD4: usize = 289;
     pub const DUP3: usize = 292;
+    pub const PREAD64: usize = 17;
+    pub const WAITID: usize = 247;
+    pub const SCHED_GETAFFINITY: usize = 204;
+    pub const SCHED_SETATTR: usize = 314;
     pub const PRLIMIT64: usize = 302;
     pub const STATX: usize = 332;
     pub const SETNS: usize = 308;
@@ -116,6 +120,10 @@ pub mod nr {
     pub const UNSHARE: usize = 97;
     pub const SIGNALFD4: usize = 74;
     pub const DUP3: usize = 24;
+    pub const PREAD64: usize = 67;
+    pub const WAITID: usize = 95;
+    pub const SCHED_GETAFFINITY: usize = 123;
+    pub const SCHED_SETATTR: usize = 274;
     pub const PRLIMIT64: usize = 261;
     pub const STATX: usize = 291;
     pub const SETNS: usize = 268;
@@ -130,6 +138,7 @@ pub mod nr_common {
     pub const FSCONFIG: usize = 431;
     pub const FSMOUNT: usize = 432;
     pub const CLOSE_RANGE: usize = 436;
+    pub const CLONE3: usize = 435;
     pub const OPENAT2: usize = 437;
     pub const MOUNT_SETATTR: usize = 442;
 }
@@ -187,17 +196,25 @@ pub const MNT_DETACH: i32 = 2;
 pub const CLONE_VM: u64 = 0x100;
 pub const CLONE_VFORK: u64 = 0x4000;
 pub const CLONE_PIDFD: u64 = 0x1000;
+pub const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
 pub const SIG_SETMASK: i32 = 2;
 pub const SIGKILL: i32 = 9;
 pub const SIGCHLD: i32 = 17;
+pub const SIGCONT: i32 = 18;
+pub const SIGSTOP: i32 = 19;
 pub const LAST_SIGNAL: i32 = 64;
+/// Bytes in the largest mask of CPUs that a kernel has: 8192 of them.
+pub const CPU_MASK: usize = 1024;
 /// Bytes in the kernel's signal set.
 pub const SIGSET_SIZE: usize = 8;
 pub const SFD_CLOEXEC: i32 = O_CLOEXEC;
 pub const SFD_NONBLOCK: i32 = 0o4000;
 
 pub const WNOHANG: i32 = 1;
+pub const WEXITED: i32 = 4;
+pub const WNOWAIT: i32 = 0x0100_0000;
+pub const P_PID: i32 = 1;
 /// Wait for children whatever signal they end with.
 pub const WALL: i32 = 0x4000_0000;
 pub const RUSAGE_CHILDREN: i32 = -1;
@@ -231,6 +248,7 @@ pub const PR_SET_KEEPCAPS: i32 = 8;
 pub const PR_SET_NAME: i32 = 15;
 pub const PR_CAPBSET_DROP: i32 = 24;
 pub const PR_SET_CHILD_SUBREAPER: i32 = 36;
+pub const PR_SET_TIMERSLACK: i32 = 29;
 pub const PR_SET_NO_NEW_PRIVS: i32 = 38;
 pub const PR_CAP_AMBIENT: i32 = 47;
 pub const PR_CAP_AMBIENT_RAISE: i32 = 2;
@@ -241,6 +259,9 @@ pub const CAP_BITS: u32 = 64;
 pub const CAP_KILL: u32 = 5;
 
 pub const CLOCK_MONOTONIC: i32 = 1;
+pub const CLOCK_PROCESS_CPUTIME_ID: i32 = 2;
+/// With the complement of a process id above it: the clock of that process's CPU time.
+pub const CPUCLOCK_SCHED: i32 = 2;
 pub const POLLIN: i16 = 1;
 pub const S_IFMT: u32 = 0o170_000;
 pub const S_IFREG: u32 = 0o100_000;
@@ -260,13 +281,59 @@ pub struct Timeval {
     pub usec: i64,
 }
 
+impl Timeval {
+    pub fn nanoseconds(self) -> u64 {
+        (self.sec as u64).wrapping_mul(1_000_000_000).wrapping_add((self.usec as u64).wrapping_mul(1_000))
+    }
+}
+
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub struct Rusage {
     pub user: Timeval,
     pub system: Timeval,
     pub max_rss: i64,
-    pub rest: [i64; 13],
+    pub unused: [i64; 3],
+    pub minor_faults: i64,
+    pub major_faults: i64,
+    pub swaps: i64,
+    pub blocks_read: i64,
+    pub blocks_written: i64,
+    pub messages: [i64; 2],
+    pub signals: i64,
+    pub voluntary_switches: i64,
+    pub involuntary_switches: i64,
+}
+
+/// `struct clone_args` of clone3(2), up to `cgroup` (Linux 5.7).
+#[repr(C)]
+#[derive(Default)]
+pub struct CloneArgs {
+    pub flags: u64,
+    pub pidfd: u64,
+    pub child_tid: u64,
+    pub parent_tid: u64,
+    pub exit_signal: u64,
+    pub stack: u64,
+    pub stack_size: u64,
+    pub tls: u64,
+    pub set_tid: u64,
+    pub set_tid_size: u64,
+    pub cgroup: u64,
+}
+
+/// `struct sched_attr` of sched_setattr(2), as of Linux 3.14.
+#[repr(C)]
+#[derive(Default)]
+pub struct SchedAttr {
+    pub size: u32,
+    pub policy: u32,
+    pub flags: u64,
+    pub nice: i32,
+    pub priority: u32,
+    pub runtime: u64,
+    pub deadline: u64,
+    pub period: u64,
 }
 
 #[repr(C)]

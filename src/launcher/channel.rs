@@ -92,12 +92,12 @@ pub fn await_command() -> Result<Option<Command>> {
     read_command()
 }
 
-/// Reads a command; `None` at end of file, and for a byte that is none.
+/// Reads a command; `None` at end of file, and for bytes that are none. The host sends each at once.
 pub fn read_command() -> Result<Option<Command>> {
-    let mut byte = [0];
-    match sys::read(CONTROL, &mut byte)? {
-        0 => Ok(None),
-        _ => Ok(Command::decode(byte[0])),
+    let mut bytes = [0; Command::SIZE];
+    match sys::read(CONTROL, &mut bytes)? {
+        Command::SIZE => Ok(Command::decode(&bytes)),
+        _ => Ok(None),
     }
 }
 

@@ -1,13 +1,14 @@
-//! Init's life after the workload has started: it reaps, enforces the wall-time limit, notices the
-//! host's end, and reports when nothing is left.
+//! Init's life after the workload has started: it reaps, enforces the limits of time, obeys and watches the
+//! host, and reports when nothing is left.
 
 use super::abi::{self, PollFd};
 use super::channel;
+use super::meter::{Meter, Source};
 use super::processes::Processes;
 use super::shared::Shared;
-use super::state::Places;
+use super::state::{Places, Plan};
 use super::sys::{self, Fd, Spawned};
-use crate::wire::{CONTROL_FD, Command, End, Ending, HOST_FD, Header, Record};
+use crate::wire::{CONTROL_FD, Command, End, Ending, HOST_FD, Record};
 
 /// What init watches and knows.
 struct Init {
@@ -15,13 +16,16 @@ struct Init {
     host: Option<Fd>,
     children: Fd,
     started: u64,
+    /// Nanoseconds of CPU time that belong to the set-up.
+    setup: u64,
     deadline: Option<u64>,
+    meter: Meter,
     ending: Ending,
     processes: Processes,
 }
 
 /// Takes over when the child has become the workload, or has failed. Its clock is ahead by `offset`.
-pub fn main(header: &Header, places: &Places, shared: Shared, offset: i64, workload: &Spawned) -> ! {
+pub fn main(plan: &Plan, places: &Places, shared: Shared, offset: i64, workload: &Spawned) -> ! {
     if let Some((step, failure)) = shared.failure() {
         let _ = sys::reap(true);
         channel::send(&channel::setup_failed(step, failure));
@@ -29,7 +33,7 @@ pub fn main(header: &Header, places: &Places, shared: Shared, offset: i64, workl
     }
     channel::send_started(workload);
     let started = shared.started().wrapping_sub(offset as u64);
-    match Init::new(header, places, workload.pid, started) {
+    match Init::new(plan, places, workload.pid, started, shared.used_before()) {
         Ok(mut init) => init.run(),
         // Cannot watch, so must not go on: the end of PID 1 is the end of all.
         Err(_) => sys::exit(1),
@@ -43,19 +47,72 @@ pub fn finish_without_workload() -> ! {
     sys::exit(0)
 }
 
+/// The kernel lets a long poll sleep longer than asked, by a thousandth: 1 ms in a second. Init looks before that,
+/// and the last sleep is short.
+fn less_the_slack(time: u64) -> u64 {
+    const SHORT: u64 = 10_000_000;
+    if time > SHORT { time - time / 64 } else { time }
+}
+
+/// Moves a descriptor, if there is one, to a number.
+fn keep(fd: Option<Fd>, number: i32) -> sys::Result<Option<Fd>> {
+    match fd {
+        // A descriptor of the plan is closed at exec as it is.
+        Some(fd) if fd.0 != number => sys::keep_as(fd, number).map(Some),
+        fd => Ok(fd),
+    }
+}
+
 impl Init {
-    fn new(header: &Header, places: &Places, workload: i32, started: u64) -> sys::Result<Self> {
+    fn new(plan: &Plan, places: &Places, workload: i32, started: u64, setup: u64) -> sys::Result<Self> {
         // What init goes on using moves to the low numbers. All else is closed: a pipe of the workload
-        // must end when the workload ends it.
+        // must end when the workload ends it. The order matters: what comes later may lie on a number that an
+        // earlier one takes only if that is the number of something that has moved.
+        let header = &plan.header;
         let host = sys::keep_as(Fd(HOST_FD), 0)?;
         let children = sys::keep_as(sys::signalfd_for_children()?, 1)?;
-        let processes = Processes::new(places.host_proc, 2)?;
-        sys::close_range(CONTROL_FD as u32 + 1, u32::MAX)?;
+        let proc = keep(places.host_proc, 2)?;
+        let meter = keep(plan.fds.find(header.meter as u32)?, CONTROL_FD + 1)?;
+        let killer = keep(plan.fds.find(header.killer as u32)?, CONTROL_FD + 2)?;
+        let first_unused = CONTROL_FD + 1 + i32::from(meter.is_some()) + i32::from(killer.is_some());
+        sys::close_range(first_unused as u32, u32::MAX)?;
+        let processes = Processes::new(proc, killer);
+        let source = meter.map_or(Source::Process(workload), Source::Cgroup);
         // Of its capabilities init still needs only the one to end processes of other users.
         sys::keep_one_capability(abi::CAP_KILL)?;
-        let limit = header.wall_limit;
-        let deadline = (limit != 0).then(|| started.saturating_add(limit));
-        Ok(Init { workload, host: Some(host), children, started, deadline, ending: Ending::Own, processes })
+        let meter = Meter::new(source, setup, header.cpus, header.cpu_limit);
+        let mut init = Init {
+            workload,
+            host: Some(host),
+            children,
+            started,
+            setup,
+            deadline: None,
+            meter,
+            ending: Ending::Own,
+            processes,
+        };
+        init.limit_wall_time(header.wall_limit);
+        Ok(init)
+    }
+
+    fn limit_wall_time(&mut self, limit: u64) {
+        self.deadline = (limit != 0).then(|| self.started.saturating_add(limit));
+        self.be_punctual();
+    }
+
+    fn limit_cpu_time(&mut self, limit: u64) {
+        self.meter.limit = limit;
+        self.be_punctual();
+    }
+
+    /// Where there is a time to keep, the timer is exact to the microsecond, and the CPU is given soon. The
+    /// workload, which exists by now, does not inherit it.
+    fn be_punctual(&self) {
+        if self.deadline.is_some() || self.meter.limit != 0 {
+            let _ = sys::prctl(abi::PR_SET_TIMERSLACK, 1);
+            sys::ask_for_short_turns();
+        }
     }
 
     fn run(&mut self) -> ! {
@@ -78,7 +135,7 @@ impl Init {
         let control = if self.host.is_some() { CONTROL_FD } else { -1 };
         let host = self.host.map_or(-1, |fd| fd.0);
         let mut fds = [watched(control), watched(host), watched(self.children.0)];
-        let timeout = self.deadline.map(|deadline| deadline.saturating_sub(sys::now()));
+        let timeout = self.until_a_limit_is_reached();
         if sys::poll(&mut fds, timeout).is_err() {
             self.end_workload(Ending::Killed);
         }
@@ -90,16 +147,32 @@ impl Init {
         if host.revents != 0 && self.host.is_some() {
             self.end_workload(Ending::Killed);
         }
-        if self.deadline.is_some_and(|deadline| sys::now() >= deadline) {
-            self.deadline = None;
-            self.end_workload(Ending::WallTime);
-        }
     }
 
-    /// The host may have said that it ends the workload, and done so, since init last looked.
+    /// How long nothing needs to be done for the limits of time; what has reached one is ended.
+    fn until_a_limit_is_reached(&mut self) -> Option<u64> {
+        if self.ending != Ending::Own {
+            return None;
+        }
+        // In this order: the first can take a while.
+        let cpu = self.meter.remaining();
+        let wall = self.deadline.map(|deadline| deadline.saturating_sub(sys::now()));
+        match (wall, cpu) {
+            (Some(0), _) => self.end_workload(Ending::WallTime),
+            (_, Some(0)) => self.end_workload(Ending::CpuTime),
+            (wall, cpu) => return [wall, cpu].into_iter().flatten().min().map(less_the_slack),
+        }
+        None
+    }
+
+    /// Where init is not PID 1 the host ends the workload itself, after it has said so; init may not have looked
+    /// since.
     fn heed_what_preceded_the_end(&mut self) {
+        if matches!(self.processes, Processes::Namespace) {
+            return;
+        }
         let mut control = [PollFd { fd: CONTROL_FD, events: abi::POLLIN, revents: 0 }];
-        if self.host.is_some() && sys::poll(&mut control, Some(0)).is_ok() && control[0].revents != 0 {
+        while self.host.is_some() && sys::poll(&mut control, Some(0)).is_ok() && control[0].revents != 0 {
             self.obey();
         }
     }
@@ -108,21 +181,27 @@ impl Init {
         match channel::read_command().ok().flatten() {
             Some(Command::Detach) => self.host = None,
             Some(Command::IdMapsWritten) => {}
+            Some(Command::OutputExceeded) => self.end_workload(Ending::Output),
+            Some(Command::WallLimit(limit)) => self.limit_wall_time(limit),
+            Some(Command::CpuLimit(limit)) => self.limit_cpu_time(limit),
+            Some(Command::Stop) => self.processes.signal_all(abi::SIGSTOP),
+            Some(Command::Continue) => self.processes.signal_all(abi::SIGCONT),
             // Also at end of file: the host, or its handle, is gone.
             Some(Command::Kill) | None => self.end_workload(Ending::Killed),
         }
     }
 
-    /// Sends SIGKILL to everything. The first reason counts.
+    /// Sends SIGKILL to everything. The first reason counts, and none that comes after the end.
     fn end_workload(&mut self, why: Ending) {
-        if self.ending == Ending::Own {
+        let as_pid_1 = matches!(self.processes, Processes::Namespace);
+        if self.ending == Ending::Own && !(as_pid_1 && sys::has_ended(self.workload)) {
             self.ending = why;
         }
         // A host that has ended stays readable; it has been heard.
         if why == Ending::Killed {
             self.host = None;
         }
-        self.processes.kill_all();
+        self.processes.signal_all(abi::SIGKILL);
     }
 
     /// Reaps all that have ended; the workload's status if it was among them.
@@ -140,15 +219,21 @@ impl Init {
 
     fn end(&self, status: i32, wall: u64) -> End {
         let usage = sys::usage_of_children();
-        let microseconds = |time: abi::Timeval| (time.sec as u64).wrapping_mul(1_000_000) + time.usec as u64;
         End {
             // A workload that ended in another way than by init's SIGKILL ended by itself, just before.
             ending: if status & 0x7f == abi::SIGKILL { self.ending } else { Ending::Own },
             status,
             wall,
-            user: microseconds(usage.user),
-            system: microseconds(usage.system),
+            setup: self.setup,
+            user: usage.user.nanoseconds(),
+            system: usage.system.nanoseconds(),
             max_rss: usage.max_rss as u64,
+            minor_faults: usage.minor_faults as u64,
+            major_faults: usage.major_faults as u64,
+            blocks_read: usage.blocks_read as u64,
+            blocks_written: usage.blocks_written as u64,
+            voluntary_switches: usage.voluntary_switches as u64,
+            involuntary_switches: usage.involuntary_switches as u64,
         }
     }
 }

@@ -117,6 +117,33 @@ pub fn stage(places: &mut Places, size: &CStr) -> Outcome {
     Ok(())
 }
 
+const POOL: &CStr = c"pool";
+
+/// The tmpfs whose directories are shown at several places, which so share its bounds.
+pub fn pool(places: &mut Places, size: &CStr, inodes: &CStr) -> Outcome {
+    let place = paths::place(places.stage()?, POOL, Kind::Directory).item(item::TARGET)?;
+    let tree = new_tmpfs(&TmpfsOptions { mode: c"755", size, inodes }, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)?;
+    attach_at(tree, place)
+}
+
+pub fn pooled_directory(
+    places: &mut Places,
+    target: &CStr,
+    name: &CStr,
+    mode: u32,
+    attributes: u64,
+) -> Outcome {
+    let pool = sys::open_in_root(places.stage()?, POOL, O_PATH | O_DIRECTORY)?;
+    sys::mkdirat(pool, name, mode)?;
+    let directory = sys::open_in_root(pool, name, O_PATH | O_DIRECTORY)?;
+    let tree = sys::clone_tree(directory, c"").item(item::SOURCE)?;
+    sys::mount_setattr(tree, attributes, false).item(item::ATTRIBUTES)?;
+    sys::close(directory);
+    sys::close(pool);
+    places.own.push(sys::mount_id(tree)?);
+    attach(places, tree, target, Kind::Directory)
+}
+
 /// The directory on the stage that becomes the lowest layer of the root, with the mount points that the
 /// other layers lack.
 pub fn skeleton(places: &mut Places, path: &CStr, directory: bool) -> Outcome {
@@ -258,7 +285,7 @@ pub struct Content<'a> {
 
 /// Writes a file: in its place, if that is on a file system of our own. Elsewhere the place is the host's, and
 /// may be anything; there the file is made apart and bound over it.
-pub fn file(places: &mut Places, path: &CStr, mode: u32, content: &Content) -> Outcome {
+pub fn file(places: &mut Places, path: &CStr, mode: u32, content: &Content, bound: u64) -> Outcome {
     let root = places.root()?;
     let written = paths::in_parent(root, path, |parent, name| {
         let ours = places.own.contains(sys::mount_id(parent)?);
@@ -267,15 +294,15 @@ pub fn file(places: &mut Places, path: &CStr, mode: u32, content: &Content) -> O
         }
         Ok(ours)
     });
-    if written.item(item::TARGET)? { Ok(()) } else { bound_file(places, path, mode, content) }
+    if written.item(item::TARGET)? { Ok(()) } else { bound_file(places, path, mode, content, bound) }
 }
 
 /// Where no stage was prepared the root is our own, and serves.
-fn bound_file(places: &mut Places, path: &CStr, mode: u32, content: &Content) -> Outcome {
+fn bound_file(places: &mut Places, path: &CStr, mode: u32, content: &Content, attributes: u64) -> Outcome {
     let (workshop, name) = (places.stage.or(places.root).ok_or(Errno(abi::EINVAL))?, c".file");
     write_file(workshop, name, mode, content)?;
     let tree = sys::clone_tree(workshop, name).item(item::SOURCE)?;
-    sys::mount_setattr(tree, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, false).item(item::ATTRIBUTES)?;
+    sys::mount_setattr(tree, attributes, false).item(item::ATTRIBUTES)?;
     attach(places, tree, path, Kind::File)?;
     // The name is free for the next file; the mount keeps this one alive.
     Ok(sys::unlinkat(workshop, name)?)

@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 
 use super::abi;
-use super::sys::{self, Fd, Result};
+use super::sys::{self, Fd};
 
 /// How the container's processes are found: all but init itself.
 pub enum Processes {
@@ -14,37 +14,37 @@ pub enum Processes {
     Children {
         /// The host's /proc, where they are listed.
         proc: Option<Fd>,
+        /// `cgroup.kill` of a group that holds them all.
+        killer: Option<Fd>,
     },
 }
 
 impl Processes {
-    /// `number` is the descriptor that a /proc to be kept moves to.
-    pub fn new(host_proc: Option<Fd>, number: i32) -> Result<Self> {
-        if sys::getpid() == 1 {
-            return Ok(Processes::Namespace);
-        }
-        let proc = match host_proc {
-            Some(proc) => Some(sys::keep_as(proc, number)?),
-            None => None,
-        };
-        Ok(Processes::Children { proc })
+    pub fn new(proc: Option<Fd>, killer: Option<Fd>) -> Self {
+        if sys::getpid() == 1 { Processes::Namespace } else { Processes::Children { proc, killer } }
     }
 
-    /// Sends SIGKILL to all that can be found now.
-    pub fn kill_all(&self) {
+    /// Sends a signal to all that can be found now.
+    pub fn signal_all(&self, signal: i32) {
         match self {
             Processes::Namespace => {
-                let _ = sys::kill(-1, abi::SIGKILL);
+                let _ = sys::kill(-1, signal);
             }
-            Processes::Children { proc: Some(proc) } => kill_children(*proc),
-            Processes::Children { proc: None } => {}
+            Processes::Children { proc, killer } => {
+                if let (Some(killer), abi::SIGKILL) = (killer, signal) {
+                    let _ = sys::write(*killer, b"1");
+                }
+                if let Some(proc) = proc {
+                    signal_children(*proc, signal);
+                }
+            }
         }
     }
 
     /// Kills and reaps until nothing is left.
     pub fn end_all(&self) {
         loop {
-            self.kill_all();
+            self.signal_all(abi::SIGKILL);
             if sys::reap(true).is_err() {
                 break;
             }
@@ -52,8 +52,8 @@ impl Processes {
     }
 }
 
-/// Kills all children. None can have been reaped meanwhile, so no number can mean another process.
-fn kill_children(proc: Fd) {
+/// Signals all children. None can have been reaped meanwhile, so no number can mean another process.
+fn signal_children(proc: Fd, signal: i32) {
     let Ok(list) = sys::openat(proc, c"thread-self/children", abi::O_RDONLY, 0) else { return };
     let mut buffer = [0u8; 4096];
     let mut number = Number::default();
@@ -62,7 +62,7 @@ fn kill_children(proc: Fd) {
             if byte.is_ascii_digit() {
                 number.push(byte);
             } else {
-                kill_child(proc, number);
+                signal_child(proc, number, signal);
                 number = Number::default();
             }
         }
@@ -88,13 +88,13 @@ impl Number {
 
 /// The numbers are those of the PID namespace that this /proc shows, which need not be init's own. A
 /// directory of /proc serves as a pidfd for signals, whatever the numbers.
-fn kill_child(proc: Fd, number: Number) {
+fn signal_child(proc: Fd, number: Number, signal: i32) {
     let Ok(name) = CStr::from_bytes_until_nul(&number.digits) else { return };
     if name.is_empty() {
         return;
     }
     if let Ok(process) = sys::openat(proc, name, abi::O_RDONLY | abi::O_DIRECTORY, 0) {
-        let _ = sys::kill_by_fd(process, abi::SIGKILL);
+        let _ = sys::kill_by_fd(process, signal);
         sys::close(process);
     }
 }

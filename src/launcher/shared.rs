@@ -10,7 +10,7 @@ use crate::wire::item;
 /// only when the child is gone or has become the workload, so the order of the writes does not matter.
 #[derive(Clone, Copy)]
 pub struct Shared {
-    words: &'static [AtomicU64; 4],
+    words: &'static [AtomicU64; 5],
 }
 
 impl Shared {
@@ -20,8 +20,14 @@ impl Shared {
 
     /// The step last entered, the error number of a failure, its part, and the time before `execve`.
     fn fields(&self) -> (&AtomicU64, &AtomicU64, &AtomicU64, &AtomicU64) {
-        let [step, errno, item, started] = self.words;
+        let [step, errno, item, started, _] = self.words;
         (step, errno, item, started)
+    }
+
+    /// The CPU time used before `execve`.
+    fn used(&self) -> &AtomicU64 {
+        let [.., used] = self.words;
+        used
     }
 
     pub fn enter_step(self, index: u32) {
@@ -48,13 +54,19 @@ impl Shared {
         Some((step.load(Relaxed) as u32, failure))
     }
 
-    /// Notes the time before `execve`.
+    /// Notes the time before `execve`, and the CPU time that the set-up has used.
     pub fn starts_now(self) {
+        self.used().store(sys::own_cpu_time(), Relaxed);
         self.fields().3.store(sys::now(), Relaxed);
     }
 
     /// The moment of `execve`, on the clock that the child had then.
     pub fn started(self) -> u64 {
         self.fields().3.load(Relaxed)
+    }
+
+    /// Nanoseconds of CPU time that the child had used at that moment.
+    pub fn used_before(self) -> u64 {
+        self.used().load(Relaxed)
     }
 }

@@ -6,7 +6,7 @@ use super::abi;
 use super::channel::{Reporter, send};
 use super::shared::Shared;
 use super::state::{Failure, In, Outcome, Places, Plan};
-use super::sys::{self, Errno, Fork};
+use super::sys::{self, Errno, Fd, Fork, How};
 use super::{identity, init, mounts, system, workload};
 use crate::wire::{Command, Reader, Record, Step, item};
 
@@ -20,6 +20,8 @@ struct Walk {
     places: Places,
     reporter: Reporter,
     index: u32,
+    /// The process was created in the cgroup of the step `start-workload`.
+    born_in_cgroup: bool,
 }
 
 /// Stack for the steps between the creation of the workload's process and `execve`.
@@ -29,7 +31,8 @@ const STACK: usize = 64 << 10;
 pub fn walk(plan: Plan) -> ! {
     let rest = Reader::new(plan.body);
     let places = Places::default();
-    Walk { plan, rest, places, reporter: Reporter::Control, index: 0 }.run()
+    let reporter = Reporter::Control;
+    Walk { plan, rest, places, reporter, index: 0, born_in_cgroup: false }.run()
 }
 
 impl Walk {
@@ -37,7 +40,10 @@ impl Walk {
         while !self.rest.is_empty() {
             self.reporter.step(self.index);
             let outcome = match Step::decode(&mut self.rest) {
-                Some(Step::StartWorkload {}) => self.start_workload(),
+                Some(Step::StartWorkload { cgroup }) => match self.plan.fds.find(cgroup) {
+                    Ok(cgroup) => self.start_workload(cgroup),
+                    Err(errno) => Err(errno.into()),
+                },
                 Some(step) => self.carry_out(&step),
                 None => Err(Failure { errno: Errno(abi::EINVAL), item: item::PLAN }),
             };
@@ -52,7 +58,7 @@ impl Walk {
 
     /// Creates the process that carries out the rest of the plan and becomes the workload, and goes on as
     /// init. Returns only the failure to do so.
-    fn start_workload(&mut self) -> Outcome {
+    fn start_workload(&mut self, cgroup: Option<Fd>) -> Outcome {
         let shared = Shared::new()?;
         // As PID 1 init gets all orphans; elsewhere it must ask for them before there can be any.
         if sys::getpid() != 1 {
@@ -60,23 +66,40 @@ impl Walk {
         }
         // What init has open and in memory is nobody's business, from the workload's first moment on.
         sys::prctl(abi::PR_SET_DUMPABLE, 0)?;
-        // On shared memory nothing need be copied. Before Linux 6.1 a process that is to enter a new time
-        // namespace may not share (EINVAL), and enters it when it is created, not at exec: its clock then
-        // is ahead by the offset.
-        let (workload, offset) = match self.spawn(true, shared) {
-            Err(Errno(abi::EINVAL)) => (self.spawn(false, shared), self.plan.header.clock_offset),
-            workload => (workload, 0),
+        let started = match self.spawn_shared(cgroup, shared) {
+            // The kernel does not know how (ENOSYS, E2BIG, EINVAL), or does not let init (EACCES): the process
+            // enters the group by itself.
+            Err(_) if cgroup.is_some() => self.spawn_shared(None, shared),
+            started => started,
         };
-        let workload = workload.item(item::FORK)?;
-        init::main(&self.plan.header, &self.places, shared, offset, &workload)
+        let (workload, offset) = started.item(item::FORK)?;
+        init::main(&self.plan, &self.places, shared, offset, &workload)
+    }
+
+    /// On shared memory nothing need be copied. Before Linux 6.1 a process that is to enter a new time namespace
+    /// may not share (EINVAL), and enters it when it is created, not at exec: its clock then is ahead by the
+    /// offset, which is returned.
+    fn spawn_shared(&mut self, cgroup: Option<Fd>, shared: Shared) -> sys::Result<(sys::Spawned, i64)> {
+        match self.spawn(How { share: true, cgroup }, shared) {
+            Err(Errno(abi::EINVAL)) => {
+                let workload = self.spawn(How { share: false, cgroup }, shared)?;
+                Ok((workload, self.plan.header.clock_offset))
+            }
+            workload => Ok((workload?, 0)),
+        }
     }
 
     /// The child works on a walk of its own, as it moves the descriptors, which remain where they are here.
-    fn spawn(&mut self, share: bool, shared: Shared) -> sys::Result<sys::Spawned> {
-        let plan = self.plan.clone();
-        let reporter = Reporter::Init(shared);
-        let walk = Walk { plan, rest: self.rest, places: self.places, reporter, index: self.index + 1 };
-        sys::spawn(share, sys::allocate(STACK)?, go_on, sys::allocate_value(walk)?)
+    fn spawn(&mut self, how: How, shared: Shared) -> sys::Result<sys::Spawned> {
+        let walk = Walk {
+            plan: self.plan.clone(),
+            rest: self.rest,
+            places: self.places,
+            reporter: Reporter::Init(shared),
+            index: self.index + 1,
+            born_in_cgroup: how.cgroup.is_some(),
+        };
+        sys::spawn(how, sys::allocate(STACK)?, go_on, sys::allocate_value(walk)?)
     }
 
     fn carry_out(&mut self, step: &ReceivedStep) -> Outcome {
@@ -109,20 +132,26 @@ impl Walk {
                 let overlay = mounts::Overlay { options, memory, bounds, place, attributes };
                 mounts::overlay(places, &overlay, target)
             }
+            Step::Pool { size, inodes } => mounts::pool(places, size, inodes),
+            Step::PooledDirectory { target, name, mode, attributes } => {
+                mounts::pooled_directory(places, target, name, mode, attributes)
+            }
             Step::Proc { target, outer } => mounts::proc(places, target, outer != 0),
             Step::Mask { path } => mounts::mask(places, path),
             Step::ReadOnly { path } => mounts::read_only(places, path),
             Step::Devpts { target } => mounts::devpts(places, target),
             Step::Mqueue { target } => mounts::mqueue(places, target),
             Step::Directory { path, mode } => mounts::directory(places, path, mode),
-            Step::File { path, mode, fd, content } => {
-                mounts::file(places, path, mode, &mounts::Content { fd: fds.find(fd)?, bytes: content })
+            Step::File { path, mode, fd, content, bound } => {
+                let content = mounts::Content { fd: fds.find(fd)?, bytes: content };
+                mounts::file(places, path, mode, &content, bound)
             }
             Step::Symlink { target, path } => mounts::symlink(places, target, path),
             Step::SealMount { path } => mounts::seal(places, path),
             Step::EnterRoot {} => mounts::enter_root(places),
 
-            Step::StartWorkload {} => Ok(()),
+            Step::StartWorkload { .. } => Ok(()),
+            Step::Cgroup { of_start, .. } if of_start != 0 && self.born_in_cgroup => Ok(()),
             Step::Cgroup { fd, .. } => Ok(sys::write_all(fds.get(fd)?, b"0")?),
             Step::Session {} => Ok(sys::setsid()?),
             Step::LiftDescriptors { above } => {

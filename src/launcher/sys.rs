@@ -83,6 +83,11 @@ pub fn read(fd: Fd, buffer: &mut [u8]) -> Result<usize> {
     call!(nr::READ, fd.0, buffer.as_mut_ptr(), buffer.len())
 }
 
+/// Reads from the start of a file, wherever its offset is.
+pub fn read_from_start(fd: Fd, buffer: &mut [u8]) -> Result<usize> {
+    call!(nr::PREAD64, fd.0, buffer.as_mut_ptr(), buffer.len(), 0)
+}
+
 pub fn write(fd: Fd, bytes: &[u8]) -> Result<usize> {
     call!(nr::WRITE, fd.0, bytes.as_ptr(), bytes.len())
 }
@@ -281,43 +286,75 @@ pub struct Spawned {
     pub pidfd: Fd,
 }
 
+/// How a process is made by [`spawn`].
+#[derive(Clone, Copy)]
+pub struct How {
+    /// It works on this process's memory, which spares the copying.
+    pub share: bool,
+    /// The cgroup (v2) that it is created in: clone3(2), Linux 5.7.
+    pub cgroup: Option<Fd>,
+}
+
 /// Runs `entry` with `argument` in a new process that starts on the stack given, and waits until that has
-/// called exec or has ended. With `share` it works on this process's memory, which spares the copying.
+/// called exec or has ended.
 pub fn spawn<T>(
-    share: bool,
+    how: How,
     stack: &'static mut [u8],
     entry: extern "C" fn(&'static mut T) -> !,
     argument: &'static mut T,
 ) -> Result<Spawned> {
-    let mut flags = abi::SIGCHLD as u64 | abi::CLONE_VFORK | abi::CLONE_PIDFD;
-    if share {
+    let mut flags = abi::CLONE_VFORK | abi::CLONE_PIDFD;
+    if how.share {
         flags |= abi::CLONE_VM;
     }
+    let (entry, argument) = (entry as usize, argument as *mut T);
     let mut pidfd = -1;
-    let top = stack.as_mut_ptr_range().end as usize & !15;
-    let call = Clone { flags, top, pidfd: &raw mut pidfd, entry: entry as usize, argument };
-    // SAFETY: the stack is memory of its own, its end aligned; `entry` never returns and gets the only
-    // reference to `argument`. While the child runs on shared memory this process sleeps (CLONE_VFORK), and
-    // the child works on nothing of it but its stack, its argument and atomics.
-    let pid = check(unsafe { clone_and_call(&call) })?;
-    Ok(Spawned { pid: pid as i32, pidfd: Fd(pidfd) })
+    // SAFETY: the stack is memory of its own, and its end is aligned: a mapping, or cut to a multiple of 16.
+    // `entry` never returns and gets the only reference to `argument`. While the child runs on shared memory
+    // this process sleeps (CLONE_VFORK), and the child works on nothing of it but its stack, its argument and
+    // atomics.
+    let result = unsafe {
+        match how.cgroup {
+            None => {
+                let top = stack.as_mut_ptr_range().end as usize & !15;
+                let flags = flags | abi::SIGCHLD as u64;
+                let arguments = [flags as usize, top, &raw mut pidfd as usize];
+                clone_and_call(&Clone { number: nr::CLONE, arguments, entry, argument })
+            }
+            Some(cgroup) => {
+                let request = abi::CloneArgs {
+                    flags: flags | abi::CLONE_INTO_CGROUP,
+                    pidfd: &raw mut pidfd as u64,
+                    exit_signal: abi::SIGCHLD as u64,
+                    stack: stack.as_mut_ptr() as u64,
+                    stack_size: stack.len() as u64 & !15,
+                    cgroup: cgroup.0 as u64,
+                    ..abi::CloneArgs::default()
+                };
+                let arguments = [&raw const request as usize, size_of::<abi::CloneArgs>(), 0];
+                clone_and_call(&Clone { number: nr_common::CLONE3, arguments, entry, argument })
+            }
+        }
+    };
+    Ok(Spawned { pid: check(result)? as i32, pidfd: Fd(pidfd) })
 }
 
 /// The arguments of [`clone_and_call`].
 struct Clone<T> {
-    flags: u64,
-    top: usize,
-    pidfd: *mut i32,
+    /// That of clone(2) or of clone3(2).
+    number: usize,
+    arguments: [usize; 3],
     entry: usize,
     argument: *mut T,
 }
 
 /// # Safety
-/// `top` must be the aligned end of a stack that nobody uses, `entry` a function that takes `argument` and
-/// never returns, and with CLONE_VM in the flags CLONE_VFORK must be there too.
+/// The arguments must name a stack that nobody uses, with an aligned end; `entry` must be a function that takes
+/// `argument` and never returns; and with CLONE_VM in the flags CLONE_VFORK must be there too.
 #[cfg(target_arch = "x86_64")]
 unsafe fn clone_and_call<T>(call: &Clone<T>) -> isize {
     let result: isize;
+    let [first, second, third] = call.arguments;
     // SAFETY: the child, which starts with a copy of the registers and the new stack, calls `entry` at once;
     // the parent goes on as after any system call.
     unsafe {
@@ -330,8 +367,8 @@ unsafe fn clone_and_call<T>(call: &Clone<T>) -> isize {
             "call r13",
             "ud2",
             "2:",
-            inlateout("rax") nr::CLONE as isize => result,
-            in("rdi") call.flags, in("rsi") call.top, in("rdx") call.pidfd, in("r10") 0, in("r8") 0,
+            inlateout("rax") call.number as isize => result,
+            in("rdi") first, in("rsi") second, in("rdx") third, in("r10") 0, in("r8") 0,
             in("r12") call.argument, in("r13") call.entry,
             lateout("rcx") _, lateout("r11") _,
         );
@@ -344,6 +381,7 @@ unsafe fn clone_and_call<T>(call: &Clone<T>) -> isize {
 #[cfg(target_arch = "aarch64")]
 unsafe fn clone_and_call<T>(call: &Clone<T>) -> isize {
     let result: isize;
+    let [first, second, third] = call.arguments;
     // SAFETY: as on the other architecture.
     unsafe {
         core::arch::asm!(
@@ -354,9 +392,9 @@ unsafe fn clone_and_call<T>(call: &Clone<T>) -> isize {
             "blr x21",
             "brk 1",
             "2:",
-            in("x8") nr::CLONE,
-            inlateout("x0") call.flags as isize => result,
-            in("x1") call.top, in("x2") call.pidfd, in("x3") 0, in("x4") 0,
+            in("x8") call.number,
+            inlateout("x0") first => result,
+            in("x1") second, in("x2") third, in("x3") 0, in("x4") 0,
             in("x20") call.argument, in("x21") call.entry,
             lateout("x30") _,
         );
@@ -436,6 +474,15 @@ pub fn reap(block: bool) -> Result<Option<Reaped>> {
     }
 }
 
+/// Whether a child has ended and waits to be reaped: waitid(2), which leaves it as it is.
+pub fn has_ended(pid: i32) -> bool {
+    // `siginfo_t` begins with the number of the signal, which stays 0 where nothing has ended.
+    let mut information = [0i32; 32];
+    let options = abi::WEXITED | abi::WNOHANG | abi::WNOWAIT;
+    let waited = call!(nr::WAITID, abi::P_PID, pid, information.as_mut_ptr(), options, null_mut::<u8>());
+    waited.is_ok() && information[0] != 0
+}
+
 /// What all reaped descendants have used.
 pub fn usage_of_children() -> abi::Rusage {
     let mut usage = abi::Rusage::default();
@@ -445,9 +492,23 @@ pub fn usage_of_children() -> abi::Rusage {
 
 /// Nanoseconds of the monotonic clock.
 pub fn now() -> u64 {
+    clock(abi::CLOCK_MONOTONIC).unwrap_or_default()
+}
+
+/// Nanoseconds of CPU time that this process has used.
+pub fn own_cpu_time() -> u64 {
+    clock(abi::CLOCK_PROCESS_CPUTIME_ID).unwrap_or_default()
+}
+
+/// Nanoseconds of CPU time that all threads of a process have used: clock_getcpuclockid(3).
+pub fn cpu_time_of(pid: i32) -> Result<u64> {
+    clock(!pid << 3 | abi::CPUCLOCK_SCHED)
+}
+
+fn clock(number: i32) -> Result<u64> {
     let mut time = abi::Timespec::default();
-    let _ = call!(nr::CLOCK_GETTIME, abi::CLOCK_MONOTONIC, &raw mut time);
-    (time.sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.nsec as u64)
+    call!(nr::CLOCK_GETTIME, number as isize, &raw mut time)?;
+    Ok((time.sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.nsec as u64))
 }
 
 /// Waits for events; `None` waits without end. An interruption counts as no event.
@@ -567,6 +628,19 @@ pub fn personality(persona: u32) -> Result<()> {
 /// setpriority(2) of the calling process.
 pub fn set_nice(value: i32) -> Result<()> {
     call!(nr::SETPRIORITY, 0, 0, value as isize).map(drop)
+}
+
+/// The CPUs that this process may run on now; returns the length of the mask.
+pub fn affinity(mask: &mut [u8]) -> Result<usize> {
+    call!(nr::SCHED_GETAFFINITY, 0, mask.len(), mask.as_mut_ptr())
+}
+
+/// Asks for short turns on the CPU: on Linux 6.12 and newer a process with short ones gets its turn sooner
+/// when it wakes up.
+pub fn ask_for_short_turns() {
+    let size = size_of::<abi::SchedAttr>() as u32;
+    let attributes = abi::SchedAttr { size, runtime: 100_000, ..abi::SchedAttr::default() };
+    let _ = call!(nr::SCHED_SETATTR, 0, &raw const attributes, 0);
 }
 
 pub fn set_affinity(mask: &[u8]) -> Result<()> {
@@ -692,9 +766,9 @@ pub fn allocate_value<T>(value: T) -> Result<&'static mut T> {
     }
 }
 
-/// Four numbers, zero at first, in memory that a forked child shares with its parent.
-pub fn allocate_shared() -> Result<&'static [AtomicU64; 4]> {
-    let address = map(size_of::<[AtomicU64; 4]>(), abi::MAP_SHARED)?;
+/// Numbers, zero at first, in memory that a forked child shares with its parent.
+pub fn allocate_shared<const N: usize>() -> Result<&'static [AtomicU64; N]> {
+    let address = map(size_of::<[AtomicU64; N]>(), abi::MAP_SHARED)?;
     // SAFETY: the mapping is new, zeroed, page-aligned and never unmapped; all access is atomic.
-    Ok(unsafe { &*address.cast::<[AtomicU64; 4]>() })
+    Ok(unsafe { &*address.cast::<[AtomicU64; N]>() })
 }

@@ -1,6 +1,7 @@
 //! The launcher's view of the kernel's interface against the libc crate's.
 
 use super::abi::{self, nr, nr_common};
+use super::{meter, sys};
 
 /// Compares numbers that both sides define, whatever their types.
 macro_rules! same {
@@ -33,6 +34,8 @@ fn system_call_numbers_are_those_of_libc() {
         nr::SYMLINKAT => libc::SYS_symlinkat, nr::UNSHARE => libc::SYS_unshare,
         nr::SIGNALFD4 => libc::SYS_signalfd4, nr::DUP3 => libc::SYS_dup3,
         nr::PRLIMIT64 => libc::SYS_prlimit64, nr::STATX => libc::SYS_statx, nr::SETNS => libc::SYS_setns,
+        nr::PREAD64 => libc::SYS_pread64, nr::WAITID => libc::SYS_waitid, nr::SCHED_GETAFFINITY => libc::SYS_sched_getaffinity,
+        nr::SCHED_SETATTR => libc::SYS_sched_setattr, nr_common::CLONE3 => libc::SYS_clone3,
         nr_common::PIDFD_SEND_SIGNAL => libc::SYS_pidfd_send_signal,
         nr_common::OPEN_TREE => libc::SYS_open_tree, nr_common::MOVE_MOUNT => libc::SYS_move_mount,
         nr_common::FSOPEN => libc::SYS_fsopen, nr_common::FSCONFIG => libc::SYS_fsconfig,
@@ -63,9 +66,13 @@ fn constants_are_those_of_libc() {
         abi::MOUNT_ATTR_NODEV => libc::MOUNT_ATTR_NODEV, abi::MOUNT_ATTR_NOEXEC => libc::MOUNT_ATTR_NOEXEC,
         abi::MS_REC => libc::MS_REC, abi::MS_PRIVATE => libc::MS_PRIVATE, abi::MNT_DETACH => libc::MNT_DETACH,
         abi::CLONE_VM => libc::CLONE_VM, abi::CLONE_VFORK => libc::CLONE_VFORK, abi::CLONE_PIDFD => libc::CLONE_PIDFD,
+        abi::SIGSTOP => libc::SIGSTOP, abi::SIGCONT => libc::SIGCONT,
+        abi::PR_SET_TIMERSLACK => libc::PR_SET_TIMERSLACK,
+        abi::CLOCK_PROCESS_CPUTIME_ID => libc::CLOCK_PROCESS_CPUTIME_ID,
         abi::SIG_SETMASK => libc::SIG_SETMASK, abi::SIGKILL => libc::SIGKILL, abi::SIGCHLD => libc::SIGCHLD,
         abi::SFD_CLOEXEC => libc::SFD_CLOEXEC, abi::SFD_NONBLOCK => libc::SFD_NONBLOCK,
-        abi::WNOHANG => libc::WNOHANG, abi::WALL => libc::__WALL, abi::RUSAGE_CHILDREN => libc::RUSAGE_CHILDREN,
+        abi::WNOHANG => libc::WNOHANG, abi::WEXITED => libc::WEXITED, abi::WNOWAIT => libc::WNOWAIT,
+        abi::P_PID => libc::P_PID, abi::WALL => libc::__WALL, abi::RUSAGE_CHILDREN => libc::RUSAGE_CHILDREN,
         abi::PROT_READ => libc::PROT_READ, abi::PROT_WRITE => libc::PROT_WRITE,
         abi::MAP_SHARED => libc::MAP_SHARED, abi::MAP_PRIVATE => libc::MAP_PRIVATE,
         abi::MAP_ANONYMOUS => libc::MAP_ANONYMOUS,
@@ -102,6 +109,13 @@ fn layouts_are_those_of_libc() {
         offset_of!(abi::Statx, mount_id) => offset_of!(libc::statx, stx_mnt_id),
         size_of::<abi::Rusage>() => size_of::<libc::rusage>(),
         offset_of!(abi::Rusage, max_rss) => offset_of!(libc::rusage, ru_maxrss),
+        offset_of!(abi::Rusage, minor_faults) => offset_of!(libc::rusage, ru_minflt),
+        offset_of!(abi::Rusage, blocks_read) => offset_of!(libc::rusage, ru_inblock),
+        offset_of!(abi::Rusage, involuntary_switches) => offset_of!(libc::rusage, ru_nivcsw),
+        size_of::<abi::CloneArgs>() => size_of::<libc::clone_args>(),
+        offset_of!(abi::CloneArgs, exit_signal) => offset_of!(libc::clone_args, exit_signal),
+        offset_of!(abi::CloneArgs, stack_size) => offset_of!(libc::clone_args, stack_size),
+        offset_of!(abi::CloneArgs, cgroup) => offset_of!(libc::clone_args, cgroup),
         size_of::<abi::MsgHdr>() => size_of::<libc::msghdr>(),
         offset_of!(abi::MsgHdr, control) => offset_of!(libc::msghdr, msg_control),
         offset_of!(abi::MsgHdr, control_length) => offset_of!(libc::msghdr, msg_controllen),
@@ -111,4 +125,50 @@ fn layouts_are_those_of_libc() {
         size_of::<abi::MountAttr>() => size_of::<libc::mount_attr>(),
         size_of::<abi::OpenHow>() => size_of::<libc::open_how>(),
     }
+}
+
+#[test]
+fn the_cpu_time_of_a_group_is_read_in_both_forms() {
+    assert_eq!(meter::parse(b"123456789\n"), 123_456_789);
+    assert_eq!(meter::parse(b"usage_usec 1500\nuser_usec 1000\nsystem_usec 500\n"), 1_500_000);
+    assert_eq!(meter::parse(b""), 0);
+}
+
+#[test]
+fn the_clock_of_a_process_shows_its_cpu_time() {
+    let before = sys::cpu_time_of(sys::getpid()).expect("the own clock");
+    let work = (0..100_000u64).map(std::hint::black_box).sum::<u64>();
+    let after = sys::cpu_time_of(sys::getpid()).expect("the own clock");
+
+    assert!(work > 0 && after > before, "{before} {after}");
+    assert!(sys::own_cpu_time() >= after);
+}
+
+#[test]
+fn the_remaining_time_is_that_of_all_cpus_at_work_and_ends_at_the_limit() {
+    let meter = |cpus, limit| meter::Meter::new(meter::Source::Process(sys::getpid()), 0, cpus, limit);
+    let second = 1_000_000_000u64;
+    let used = sys::own_cpu_time();
+
+    assert_eq!(meter(2, 0).remaining(), None, "no limit");
+    assert_eq!(meter(2, 1).remaining(), Some(0), "reached");
+    let (mut one, mut four) = (meter(1, used + 100 * second), meter(4, used + 100 * second));
+    let (one, four) = (one.remaining().expect("a time"), four.remaining().expect("a time"));
+    assert!(four * 4 <= one && four * 5 > one, "{one} {four}");
+    assert!(one < 100 * second, "init looks before the end");
+}
+
+#[test]
+fn a_workload_that_sleeps_below_its_limit_is_looked_at_less_and_less_often() {
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+    let mut file = tempfile::tempfile().expect("a file");
+    file.write_all(b"999000000\n").expect("a figure that stands still");
+    let source = meter::Source::Cgroup(sys::Fd(file.as_raw_fd()));
+    let mut meter = meter::Meter::new(source, 0, 1, 1_000_000_000);
+
+    let waits: Vec<_> = (0..10).filter_map(|_| meter.remaining()).collect();
+
+    assert!(waits.len() == 10 && waits.is_sorted(), "{waits:?}");
+    assert_eq!((waits[0], waits[9]), (1_000_000, 5_000_000));
 }

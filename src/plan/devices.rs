@@ -73,7 +73,7 @@ impl Builder<'_> {
         }
         self.push(Step::Devpts { target: c"/dev/pts".into() });
         if !self.replaced("/dev/shm") {
-            self.tmpfs_step(&Tmpfs::new("/dev/shm").size(SHM_SIZE), PLAIN | MOUNT_ATTR_NOEXEC)?;
+            self.default_tmpfs(&Tmpfs::new("/dev/shm").size(SHM_SIZE), PLAIN | MOUNT_ATTR_NOEXEC)?;
         }
         if self.container.namespaces.new.contains(Namespaces::IPC) {
             self.push(Step::Mqueue { target: c"/dev/mqueue".into() });

@@ -21,9 +21,11 @@ impl Plan {
             let line = format!("{index:3} {:<17} {}", step.name(), step.describe());
             let _ = writeln!(out, "{}", line.trim_end());
         }
-        if self.wall_limit != 0 {
-            let time = std::time::Duration::from_nanos(self.wall_limit);
-            let _ = writeln!(out, "init ends the workload after {time:?} of wall time");
+        for (limit, clock) in [(self.wall_limit, "wall"), (self.cpu_limit, "CPU")] {
+            if limit != 0 {
+                let time = std::time::Duration::from_nanos(limit);
+                let _ = writeln!(out, "init ends the workload after {time:?} of {clock} time");
+            }
         }
         out
     }
@@ -88,6 +90,12 @@ impl Step {
                 format!("{target} ({size} bytes, {inodes} inodes, mode {mode}, {attributes})")
             }
             Step::OverlayLayer { name, source, .. } => format!("{} as {}", text(source), text(name)),
+            Step::Pool { size, inodes } => format!("{} bytes, {} inodes", text(size), text(inodes)),
+            Step::PooledDirectory { target, mode, attributes, .. } => {
+                format!("{} (mode {mode:o}, {})", text(target), mount_attributes(*attributes))
+            }
+            Step::StartWorkload { cgroup: NO_FD } => String::new(),
+            Step::StartWorkload { .. } => "in its cgroup of v2, where the kernel allows it".into(),
             Step::Overlay { target, options, .. } => format!("{} ({})", text(target), text(options)),
             Step::Proc { target, outer } => {
                 let outer = if *outer == 0 { "" } else { " (or the caller's)" };
@@ -102,7 +110,7 @@ impl Step {
             Step::Stage { size } => format!("{} bytes", text(size)),
             Step::Devpts { target } | Step::Mqueue { target } => text(target).into_owned(),
             Step::Directory { path, mode } => format!("{} (mode {mode:o})", text(path)),
-            Step::File { path, mode, fd: NO_FD, content } => {
+            Step::File { path, mode, fd: NO_FD, content, .. } => {
                 format!("{} ({} bytes, mode {mode:o})", text(path), content.len())
             }
             Step::File { path, mode, .. } => format!("{} (a file of memory, mode {mode:o})", text(path)),
@@ -137,7 +145,6 @@ impl Step {
             | Step::EnterRoot {}
             | Step::Loopback {}
             | Step::HostProc {}
-            | Step::StartWorkload {}
             | Step::Session {}
             | Step::NoNewPrivs {}
             | Step::ParentDeath {}

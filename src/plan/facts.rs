@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::IdMap;
+use crate::config::{IdMap, Limit, Resource};
 
 /// The state of the host, as far as the plan depends on it.
 #[derive(Clone, Debug, Default)]
@@ -10,8 +10,8 @@ pub(crate) struct Facts {
     /// Where relative paths of the host start.
     pub current_dir: PathBuf,
     pub caller: Caller,
-    /// The host program's hard limit of core dumps, which a container cannot raise.
-    pub core_limit: u64,
+    /// The host program's hard limits of some resources, which a container cannot raise.
+    pub hard_limits: Vec<(Resource, u64)>,
     /// The parts of the host view.
     pub view: Vec<ViewEntry>,
     /// The device nodes of a minimal /dev.
@@ -22,15 +22,33 @@ pub(crate) struct Facts {
     pub missing: Vec<(PathBuf, bool)>,
     /// For each operation its source; `None` where it has none or an optional one does not exist.
     pub sources: Vec<Option<FileFact>>,
-    /// One directory to be made per cgroup hierarchy that a limit needs.
-    pub cgroups: Vec<PathBuf>,
+    /// One group for each cgroup hierarchy that a limit needs.
+    pub cgroups: Vec<Group>,
+    /// The group that tells the CPU time, and its file.
+    pub cpu_meter: Option<(usize, &'static str)>,
+    /// Limits that no group holds.
+    pub fallbacks: Vec<Limit>,
+    /// CPUs of the machine.
+    pub cpus: u64,
 }
 
 impl Facts {
+    /// The hard limit of a resource; none where it was not looked at.
+    pub fn hard_limit(&self, resource: Resource) -> u64 {
+        self.hard_limits.iter().find(|(known, _)| *known == resource).map_or(u64::MAX, |(_, hard)| *hard)
+    }
+
     /// A path of the host from the root on.
     pub fn absolute(&self, path: &Path) -> PathBuf {
         self.current_dir.join(path)
     }
+}
+
+/// A group to be made.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    pub directory: PathBuf,
+    pub v2: bool,
 }
 
 /// Who calls, and which ids it can hand out.

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::text::{c_path, digits};
+use super::text::{c_path, c_string, digits};
 use super::{Builder, FileFact, Resource, Step};
 use crate::config::mounts::{Bind, BindSource, Operation, Overlay, Proc, Root, Tmpfs, Upper};
-use crate::config::{Description, Namespaces};
-use crate::error::Result;
+use crate::config::{Description, Limit, Namespaces};
+use crate::error::{Error, ErrorKind, Result};
 use crate::wire::NO_FD;
 use libc::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
 
@@ -61,6 +61,7 @@ impl Builder<'_> {
         if self.needs_stage() {
             self.push(Step::Stage { size: digits(self.room_for_files()) });
         }
+        self.pool()?;
         self.root()?;
         self.proc()?;
         self.dev()?;
@@ -91,6 +92,7 @@ impl Builder<'_> {
             _ => false,
         };
         matches!(files.root, Root::Overlay(_))
+            || self.container.limits.disk.is_some()
             || !self.facts.missing.is_empty()
             || files.operations.iter().any(needs)
     }
@@ -145,7 +147,60 @@ impl Builder<'_> {
         if size == 0 || self.replaced("/tmp") {
             return Ok(());
         }
-        self.tmpfs_step(&Tmpfs::new("/tmp").size(size), PLAIN)
+        self.default_tmpfs(&Tmpfs::new("/tmp").size(size), PLAIN)
+    }
+
+    /// A tmpfs that nobody asked for: part of the pool where the disk is limited.
+    pub(super) fn default_tmpfs(&mut self, tmpfs: &Tmpfs, attributes: u64) -> Result<()> {
+        if self.container.limits.disk.is_none() {
+            return self.tmpfs_step(tmpfs, attributes);
+        }
+        let target = c_path("pooled-directory", &tmpfs.target)?;
+        let name = c_string("pooled-directory", format!("part{}", self.plan.steps.len()))?;
+        self.push(Step::PooledDirectory { target, name, mode: tmpfs.mode, attributes });
+        Ok(())
+    }
+
+    /// How many places share the pool.
+    fn pooled_directories(&self) -> u64 {
+        let files = &self.container.files;
+        let tmp = files.tmp_size > 0 && !self.replaced("/tmp");
+        let shm = files.dev && !self.replaced("/dev") && !self.replaced("/dev/shm");
+        u64::from(tmp) + u64::from(shm)
+    }
+
+    /// The pool has what the file systems of bounds of their own leave.
+    fn pool(&mut self) -> Result<()> {
+        let Some(limit) = self.container.limits.disk else { return Ok(()) };
+        let files = &self.container.files;
+        if files.writes_to_host() && !self.container.limits.may_degrade(Limit::Disk) {
+            let what = "what is written to the host's file systems cannot be bounded";
+            let error = Error::new(ErrorKind::LimitUnavailable, "disk", what);
+            return Err(error.with_remedy(
+                "make binds and the root file system read-only and let overlays write to memory, or accept it with \
+                 `best_effort`",
+            ));
+        }
+        let (bytes, inodes) =
+            files.bounds_in_memory().fold((0u64, 0u64), |(bytes, inodes), (more, nodes)| {
+                (bytes.saturating_add(more), inodes.saturating_add(nodes))
+            });
+        match (limit.bytes.checked_sub(bytes), limit.inodes.checked_sub(inodes)) {
+            (Some(size @ 1..), Some(left @ 1..)) => {
+                // The pool's own directory and one for each part are not the workload's.
+                let inodes = digits(left.saturating_add(1 + self.pooled_directories()));
+                self.push(Step::Pool { size: digits(size), inodes });
+                Ok(())
+            }
+            _ => {
+                let what = format!(
+                    "tmpfs and overlays in memory have {bytes} bytes and {inodes} inodes already, and the limit of \
+                     disk is {} and {}",
+                    limit.bytes, limit.inodes
+                );
+                Err(Error::invalid("disk", what).with_remedy("give them smaller sizes, or raise the limit"))
+            }
+        }
     }
 
     fn operation(&mut self, index: usize, operation: &Operation) -> Result<()> {
@@ -227,7 +282,9 @@ impl Builder<'_> {
         let long = content.len() > INLINE;
         let fd = if long { self.resource(Resource::Content(content.clone())) } else { NO_FD };
         let content = if long { Vec::new() } else { content.to_vec() };
-        self.push(Step::File { path, mode, fd, content });
+        // Bound over a place of the host's it lies on the stage, which a limit of disk does not count.
+        let bound = attributes(self.container.limits.disk.is_none(), false);
+        self.push(Step::File { path, mode, fd, content, bound });
         Ok(())
     }
 

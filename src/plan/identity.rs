@@ -61,6 +61,14 @@ fn covers(maps: &[IdMap], id: u32) -> bool {
     maps.iter().any(|map| id >= map.inside && id - map.inside < map.count)
 }
 
+impl IdMap {
+    /// The id on the host that an id inside stands for.
+    pub(super) fn outside(maps: &[IdMap], id: u32) -> Option<u32> {
+        let map = maps.iter().find(|map| covers(std::slice::from_ref(map), id))?;
+        Some(map.outside + (id - map.inside))
+    }
+}
+
 fn single(inside: u32, outside: u32) -> Vec<IdMap> {
     vec![IdMap { inside, outside, count: 1 }]
 }

@@ -20,10 +20,10 @@ use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-pub(crate) use facts::{Caller, Facts, FileFact, ViewEntry};
+pub(crate) use facts::{Caller, Facts, FileFact, Group, ViewEntry};
 pub(crate) use files::mount_targets;
 pub(crate) use identity::{IdMaps, MapWriter, NOBODY};
-pub(crate) use validate::validate;
+pub(crate) use validate::{validate, validate_count, validate_cpus, validate_time, validate_weight};
 
 use crate::config::Description;
 use crate::config::mounts::BindSource;
@@ -49,6 +49,12 @@ pub(crate) enum Resource {
     Content(Arc<[u8]>),
     /// `cgroup.procs` of the container's group in the hierarchy of this index.
     CgroupProcs(usize),
+    /// The directory of that group.
+    CgroupDirectory(usize),
+    /// Its `cgroup.kill`, or `/dev/null` before Linux 5.14.
+    CgroupKill(usize),
+    /// Another file of that group, for reading.
+    CgroupFile(usize, &'static str),
 }
 
 /// Everything that is needed to start a container, decided.
@@ -65,8 +71,16 @@ pub(crate) struct Plan {
     pub id_maps: Option<IdMaps>,
     /// Init is PID 1 of a PID namespace of its own.
     pub own_pid_namespace: bool,
-    /// Nanoseconds; 0 for none.
+    /// Nanoseconds of wall time until the workload is ended; 0 for no limit.
     pub wall_limit: u64,
+    /// Nanoseconds of CPU time until the workload is ended; 0 for no limit.
+    pub cpu_limit: u64,
+    /// CPUs that the workload can use at once.
+    pub cpus: u64,
+    /// The resource that tells the CPU time of the workload's group, or `NO_FD`.
+    pub meter: u32,
+    /// The resource through which init kills everything in the group, or `NO_FD`.
+    pub killer: u32,
     /// Nanoseconds that the workload's monotonic clock is ahead of init's.
     pub clock_offset: i64,
     /// Bytes for the pointer tables of `execve`.
@@ -113,6 +127,10 @@ impl Plan {
             id_maps: None,
             own_pid_namespace: false,
             wall_limit: 0,
+            cpu_limit: 0,
+            cpus: 1,
+            meter: wire::NO_FD,
+            killer: wire::NO_FD,
             clock_offset: 0,
             scratch: 0,
         }

@@ -90,7 +90,7 @@ impl Builder<'_> {
     }
 
     /// Root inside where that is mapped, so that what init makes is not the workload's to change.
-    fn init_ids(&self, maps: &IdMaps) -> (u32, u32) {
+    pub(super) fn init_ids(&self, maps: &IdMaps) -> (u32, u32) {
         let (uid, gid) = self.workload_ids();
         let root = maps.maps_user(0) && maps.maps_group(0);
         if root { (0, 0) } else { (uid, gid) }

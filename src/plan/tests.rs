@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use super::*;
 use crate::Container;
-use crate::config::{Bind, Capabilities, IdMap, IdMapping, Namespaces, Overlay, Proc, Resource, Tmpfs};
+use crate::config::{
+    Bind, Capabilities, IdMap, IdMapping, IoLimit, Limit, Namespaces, Overlay, Proc, Resource, Tmpfs,
+};
 use crate::error::ErrorKind;
 use crate::wire::NO_FD;
 
 /// A host with an ordinary caller.
 fn ordinary() -> Facts {
     let caller = Caller { uid: 500, gid: 600, ..Caller::default() };
-    Facts { caller, core_limit: u64::MAX, ..Facts::default() }
+    Facts { caller, ..Facts::default() }
 }
 
 /// A host with root as caller.
@@ -341,6 +343,26 @@ fn limits_and_sizes_that_cannot_be_meant_are_refused() {
     refusal(program().pids_limit(0));
     refusal(program().cpus(0.0));
     refusal(program().cpus(f64::NAN));
+    refusal(program().memory_limit(4096));
+    refusal(program().swap_limit(1 << 20));
+    refusal(program().cpu_weight(0));
+    refusal(program().cpu_weight(10_001));
+    refusal(program().io_weight(0));
+    refusal(program().cpuset([]));
+    refusal(program().cpuset([8192]));
+    refusal(program().io_limit(IoLimit::new("/dev/null")));
+    refusal(program().io_limit(IoLimit::new("/dev/null").read_bytes(0)));
+    refusal(program().io_limit(IoLimit::new("").read_bytes(1)));
+    refusal(program().hugetlb_limit(3 << 20, 0));
+    refusal(program().cpu_time_limit(Duration::ZERO));
+    refusal(program().cpu_time_limit(Duration::MAX));
+    refusal(program().extra_time(Duration::from_secs(1)));
+    refusal(program().disk_limit(0, 1));
+    refusal(program().disk_limit(1, 0));
+    refusal(program().disk_limit(1 << 20, 10).share(Namespaces::MOUNT));
+    for parent in ["", "../elsewhere", "/a/../b", "a\0b"] {
+        refusal(program().cgroup_parent(parent).pids_limit(1));
+    }
     refusal(program().wall_time_limit(Duration::ZERO));
     refusal(program().wall_time_limit(Duration::MAX));
     refusal(program().tmp_size(u64::MAX));
@@ -401,4 +423,112 @@ fn proc_of_the_caller_serves_only_when_asked_for_or_when_processes_are_shared() 
     assert_eq!(outer(&program().proc(Proc::NewOrOuter)), Some(1));
     assert_eq!(outer(&program().share(Namespaces::PID)), Some(1));
     assert_eq!(outer(&program().proc(Proc::None)), None);
+}
+
+/// A host where limits have no cgroup.
+fn without_groups(limits: &[Limit]) -> Facts {
+    Facts { fallbacks: limits.to_vec(), ..ordinary() }
+}
+
+fn rlimits(plan: &Plan) -> Vec<String> {
+    plan.steps.iter().filter(|step| step.name() == "rlimit").map(Step::describe).collect()
+}
+
+#[test]
+fn limits_of_time_include_the_extra_time_and_know_the_cpus() {
+    let facts = Facts { cpus: 8, ..ordinary() };
+    let container = program().wall_time_limit(Duration::from_secs(2)).cpu_time_limit(Duration::from_secs(1));
+
+    let plain = plan(&container, &facts);
+    let late = plan(&container.clone().extra_time(Duration::from_millis(500)).cpuset([1, 3]), &facts);
+
+    assert_eq!((plain.wall_limit, plain.cpu_limit, plain.cpus), (2_000_000_000, 1_000_000_000, 8));
+    assert_eq!((late.wall_limit, late.cpu_limit, late.cpus), (2_500_000_000, 1_500_000_000, 2));
+    assert_eq!(plain.meter, NO_FD);
+    assert_eq!(plan(&container.extra_time(Duration::MAX), &facts).wall_limit, u64::MAX);
+}
+
+#[test]
+fn the_workload_is_created_in_a_group_of_v2_and_moves_to_those_of_v1() {
+    let group = |directory: &str, v2| Group { directory: directory.into(), v2 };
+    let cgroups = vec![group("/v1/memory/x", false), group("/v2/x", true)];
+    let facts = Facts { cgroups, cpu_meter: Some((1, "cpu.stat")), ..ordinary() };
+
+    let plan = plan(&program(), &facts);
+
+    let of_start = plan.steps.iter().filter_map(|step| match step {
+        Step::Cgroup { of_start, .. } => Some(*of_start),
+        _ => None,
+    });
+    assert_eq!(of_start.collect::<Vec<_>>(), [0, 1]);
+    let start = plan.steps.iter().find_map(|step| match step {
+        Step::StartWorkload { cgroup } => plan.resources.get(*cgroup as usize),
+        _ => None,
+    });
+    assert!(matches!(start, Some(super::Resource::CgroupDirectory(1))), "{start:?}");
+    let meter = &plan.resources[plan.meter as usize];
+    assert!(matches!(meter, super::Resource::CgroupFile(1, "cpu.stat")), "{meter:?}");
+}
+
+#[test]
+fn limits_without_a_group_become_limits_of_each_process() {
+    let container = program().memory_limit(1 << 20).pids_limit(5).cpuset([2]);
+    let container = container.cpu_time_limit(Duration::from_millis(1500));
+    let facts = without_groups(&[Limit::Memory, Limit::Pids, Limit::CpuTime, Limit::Cpuset]);
+
+    let plan = plan(&container, &facts);
+
+    let limits = rlimits(&plan);
+    // Init, which has the same id, is one more.
+    for expected in ["nproc 6 6", "data 1048576 1048576", "cpu 3 4"] {
+        assert!(limits.iter().any(|limit| limit == expected), "no {expected} in {limits:?}");
+    }
+    assert!(plan.steps.iter().any(|step| step.name() == "affinity" && step.describe() == "cpus 2"));
+}
+
+#[test]
+fn of_two_limits_of_one_resource_the_lower_counts() {
+    let facts = without_groups(&[Limit::Pids]);
+    let container = program().pids_limit(5);
+    let low = plan(&container.clone().rlimit(Resource::Processes, 2, 100), &facts);
+    let high = plan(&container.rlimit(Resource::Processes, 50, 100), &facts);
+
+    assert!(rlimits(&low).contains(&"nproc 2 6".to_owned()), "{:?}", rlimits(&low));
+    assert!(rlimits(&high).contains(&"nproc 6 6".to_owned()), "{:?}", rlimits(&high));
+}
+
+#[test]
+fn processes_of_the_hosts_root_cannot_be_counted_by_rlimit() {
+    let facts = Facts { fallbacks: vec![Limit::Pids], ..privileged() };
+    let container = program().pids_limit(5);
+    assert!(rlimits(&plan(&container, &facts)).contains(&"nproc 6 6".to_owned()));
+
+    for exempt in
+        [container.clone().id_mapping(IdMapping::Host { uid: 0, gid: 0 }), container.share(Namespaces::USER)]
+    {
+        let error = build(&exempt.description, &facts).expect_err("no limit");
+        assert_eq!((error.kind(), error.step()), (ErrorKind::LimitUnavailable, "rlimit"), "{error}");
+    }
+}
+
+#[test]
+fn the_disk_is_shared_out_and_what_cannot_be_bounded_is_refused() {
+    let pool = |container: &Container| {
+        let plan = plan(container, &ordinary());
+        plan.steps.iter().find(|step| step.name() == "pool").map(Step::describe)
+    };
+    let limited = program().disk_limit(10 << 20, 100);
+    assert_eq!(pool(&program()), None);
+    assert_eq!(pool(&limited).as_deref(), Some("10485760 bytes, 103 inodes"));
+    let with_tmpfs = limited.clone().tmpfs(Tmpfs::new("/x").size(4 << 20).inodes(40));
+    assert_eq!(pool(&with_tmpfs).as_deref(), Some("6291456 bytes, 63 inodes"));
+
+    let too_much = limited.clone().tmpfs(Tmpfs::new("/x").size(10 << 20).inodes(1));
+    let error = build(&too_much.description, &ordinary()).expect_err("nothing is left");
+    assert_eq!((error.kind(), error.step()), (ErrorKind::InvalidInput, "disk"), "{error}");
+
+    let writable = limited.rootfs_writable("/srv");
+    let error = build(&writable.description, &ordinary()).expect_err("cannot be bounded");
+    assert_eq!((error.kind(), error.step()), (ErrorKind::LimitUnavailable, "disk"), "{error}");
+    assert!(build(&writable.best_effort([Limit::Disk]).description, &ordinary()).is_ok());
 }

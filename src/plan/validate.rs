@@ -3,21 +3,24 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
+use std::time::Duration;
 
 use super::text::{c_path, c_string};
-use crate::config::Description;
 use crate::config::identity::{IdMap, IdMapping, IdentityConfig};
 use crate::config::limits::Limits;
 use crate::config::mounts::{BindSource, FileConfig, Operation, Overlay, Root, Tmpfs, Upper};
 use crate::config::namespaces::{NamespaceConfig, Namespaces};
 use crate::config::program::Program;
 use crate::config::stdio::StdioConfig;
+use crate::config::{Description, IoLimit};
 use crate::error::{Error, Result};
 
 /// The longest host name, `__NEW_UTS_LEN`.
 const HOST_NAME_MAX: usize = 64;
 /// Descriptors that one message carries, less those that the library itself sends at most.
 const EXTRA_FDS: usize = crate::wire::MAX_FDS - 100;
+/// The kernel multiplies the number of inodes of a tmpfs.
+const MAX_INODES: u64 = 1 << 48;
 /// A limit of memory or of a tmpfs beyond this is a mistake, and would overflow the kernel's counters.
 const MAX_BYTES: u64 = 1 << 60;
 
@@ -30,7 +33,11 @@ pub(crate) fn validate(container: &Description) -> Result<()> {
     identity(&container.identity)?;
     groups(container)?;
     stdio(&container.stdio)?;
-    limits(&container.limits)
+    limits(&container.limits)?;
+    if container.limits.disk.is_some() && !container.namespaces.new.contains(Namespaces::MOUNT) {
+        return Err(Error::invalid("disk", "a limit of disk needs a new mount namespace"));
+    }
+    Ok(())
 }
 
 fn program(program: &Program) -> Result<()> {
@@ -176,10 +183,12 @@ fn tmpfs_bounds(options: &Tmpfs) -> Result<()> {
 /// For a tmpfs the kernel takes 0 as "no bound".
 fn bounds(step: &'static str, size: u64, inodes: u64) -> Result<()> {
     if size == 0 || inodes == 0 {
-        let what = "a tmpfs of no bytes or no inodes (the kernel would take 0 as no bound)";
+        let what = "a size of no bytes or no inodes (the kernel would take 0 as no bound)";
         return Err(Error::invalid(step, what));
     }
-    byte_count(step, "its number of inodes", inodes)?;
+    if inodes > MAX_INODES {
+        return Err(Error::invalid(step, format!("its number of inodes, {inodes}, is too large")));
+    }
     byte_count(step, "its size", size)
 }
 
@@ -237,13 +246,7 @@ fn identity(config: &IdentityConfig) -> Result<()> {
     if config.oom_score_adj.is_some_and(|value| !(-1000..=1000).contains(&value)) {
         return Err(Error::invalid("oom-score-adj", "the value is not between -1000 and 1000"));
     }
-    match config.affinity.as_deref() {
-        Some([]) => Err(Error::invalid("affinity", "no CPU was named")),
-        Some(cpus) if cpus.iter().any(|cpu| *cpu >= 8192) => {
-            Err(Error::invalid("affinity", "a CPU number is over 8191"))
-        }
-        _ => Ok(()),
-    }
+    cpu_list("affinity", config.affinity.as_deref())
 }
 
 /// The workload takes the ids it is given in a user namespace that it joins, but no groups.
@@ -298,20 +301,110 @@ fn stdio(config: &StdioConfig) -> Result<()> {
     Ok(())
 }
 
+/// With less than this no program starts, not even a static one that does nothing: the kernel takes memory from
+/// a group's limit 64 pages at a time.
+const MIN_MEMORY: u64 = 256 << 10;
+
 fn limits(limits: &Limits) -> Result<()> {
-    for (what, value) in [("memory", limits.memory), ("pids", limits.pids)] {
-        if value == Some(0) {
-            return Err(Error::invalid("limits", format!("a {what} limit of zero")));
+    memory(limits)?;
+    limits.pids.map_or(Ok(()), |count| validate_count("pids", count))?;
+    limits.cpus.map_or(Ok(()), validate_cpus)?;
+    limits.cpu_weight.map_or(Ok(()), |weight| validate_weight("CPU", weight))?;
+    limits.io_weight.map_or(Ok(()), |weight| validate_weight("I/O", weight))?;
+    cpu_list("limits", limits.cpuset.as_deref())?;
+    limits.io.iter().try_for_each(io)?;
+    for huge in &limits.hugetlb {
+        if !huge.page_size.is_power_of_two() || huge.page_size < 1 << 12 {
+            return Err(Error::invalid("limits", format!("{} is no size of huge pages", huge.page_size)));
         }
-        byte_count("limits", what, value.unwrap_or(0))?;
+        byte_count("limits", "huge pages", huge.bytes)?;
     }
-    if limits.cpus.is_some_and(|cpus| !(0.01..=10_000.0).contains(&cpus)) {
-        return Err(Error::invalid("limits", "the number of CPUs is not between 0.01 and 10000"));
+    limits.wall_time.map_or(Ok(()), |time| validate_time("wall time", time))?;
+    limits.cpu_time.map_or(Ok(()), |time| validate_time("CPU time", time))?;
+    if !limits.extra_time.is_zero() && limits.wall_time.or(limits.cpu_time).is_none() {
+        return Err(Error::invalid("limits", "extra time without a limit of wall or CPU time"));
     }
-    match limits.wall_time {
-        Some(time) if time.is_zero() => Err(Error::invalid("limits", "a wall time limit of zero")),
-        Some(time) if u64::try_from(time.as_nanos()).is_err() => {
-            Err(Error::invalid("limits", "the wall time limit is over 584 years"))
+    limits.disk.map_or(Ok(()), |disk| bounds("disk", disk.bytes, disk.inodes))?;
+    limits.cgroup_parent.as_deref().map_or(Ok(()), cgroup_parent)
+}
+
+fn memory(limits: &Limits) -> Result<()> {
+    let Some(memory) = limits.memory else {
+        let swap = limits.swap.map_or(Ok(()), |_| Err("a limit of swap without one of memory"));
+        return swap.map_err(|what| Error::invalid("limits", what));
+    };
+    validate_count("memory", memory)?;
+    if memory < MIN_MEMORY {
+        let error = Error::invalid(
+            "limits",
+            format!("a memory limit of {memory} bytes: no program starts with that"),
+        );
+        return Err(
+            error.with_remedy(format!("the least is {MIN_MEMORY} bytes; most programs need some MiB"))
+        );
+    }
+    byte_count("limits", "swap", limits.swap.unwrap_or(0))
+}
+
+/// A limit that is a number.
+pub(crate) fn validate_count(what: &str, count: u64) -> Result<()> {
+    if count == 0 {
+        return Err(Error::invalid("limits", format!("a {what} limit of zero")));
+    }
+    byte_count("limits", what, count)
+}
+
+pub(crate) fn validate_cpus(cpus: f64) -> Result<()> {
+    if (0.01..=10_000.0).contains(&cpus) {
+        return Ok(());
+    }
+    Err(Error::invalid("limits", format!("{cpus}: the number of CPUs is not between 0.01 and 10000")))
+}
+
+pub(crate) fn validate_weight(what: &str, weight: u64) -> Result<()> {
+    if (1..=10_000).contains(&weight) {
+        return Ok(());
+    }
+    Err(Error::invalid("limits", format!("{weight}: the {what} weight is not between 1 and 10000")))
+}
+
+pub(crate) fn validate_time(what: &str, time: Duration) -> Result<()> {
+    if time.is_zero() {
+        return Err(Error::invalid("limits", format!("a {what} limit of zero")));
+    }
+    if u64::try_from(time.as_nanos()).is_err() {
+        return Err(Error::invalid("limits", format!("the {what} limit is over 584 years")));
+    }
+    Ok(())
+}
+
+fn io(limit: &IoLimit) -> Result<()> {
+    source("limits", &limit.device)?;
+    let wrong = |what: &str| Err(Error::invalid("limits", format!("{}: {what}", limit.device.display())));
+    let mut set = limit.bounds().into_iter().filter_map(|(_, value)| value).peekable();
+    if set.peek().is_none() {
+        return wrong("a limit of I/O that limits nothing");
+    }
+    if set.any(|value| value == 0) { wrong("a limit of I/O of zero") } else { Ok(()) }
+}
+
+fn cgroup_parent(path: &Path) -> Result<()> {
+    c_path("cgroup", path)?;
+    let parts = path.components().any(|part| part == Component::ParentDir);
+    if parts || path.as_os_str().is_empty() {
+        return Err(Error::invalid(
+            "cgroup",
+            format!("{path:?} cannot name a group: it is empty or contains `..`"),
+        ));
+    }
+    Ok(())
+}
+
+fn cpu_list(step: &'static str, cpus: Option<&[usize]>) -> Result<()> {
+    match cpus {
+        Some([]) => Err(Error::invalid(step, "no CPU was named")),
+        Some(cpus) if cpus.iter().any(|cpu| *cpu >= 8192) => {
+            Err(Error::invalid(step, "a CPU number is over 8191"))
         }
         _ => Ok(()),
     }

@@ -4,10 +4,11 @@ use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use super::text::{c_path, c_string, digits};
-use super::{Builder, Resource, Step};
+use super::{Builder, IdMaps, Resource, Step};
 use crate::config::identity::Capabilities;
-use crate::config::{Namespaces, Resource as Limited};
-use crate::error::Result;
+use crate::config::{IdMap, Limit, Namespaces, Resource as Limited};
+use crate::error::{Error, ErrorKind, Result};
+use crate::wire::NO_FD;
 
 /// Where programs are looked for when the workload has no `PATH`, as execvp(3) does.
 const FALLBACK_PATH: &str = "/bin:/usr/bin";
@@ -19,13 +20,12 @@ impl Builder<'_> {
     /// The order of the last steps: what needs capabilities comes before they go, and what could be used
     /// against the steps after it comes late.
     pub(super) fn workload(&mut self) -> Result<()> {
-        self.plan.wall_limit = self.container.limits.wall_time.map_or(0, |time| time.as_nanos() as u64);
-        self.push(Step::StartWorkload {});
+        self.limits_of_time();
         self.cgroups()?;
         self.push(Step::Session {});
         self.descriptors();
         self.attributes();
-        self.resource_limits();
+        self.resource_limits()?;
         self.identity();
         self.push_if(self.container.identity.no_new_privs, Step::NoNewPrivs {});
         let directory = self.container.program.directory.as_deref().unwrap_or("/".as_ref());
@@ -41,11 +41,38 @@ impl Builder<'_> {
         }
     }
 
+    /// Init keeps the limits of time.
+    fn limits_of_time(&mut self) {
+        let limits = &self.container.limits;
+        self.plan.wall_limit = limits.deadline(limits.wall_time);
+        self.plan.cpu_limit = limits.deadline(limits.cpu_time);
+        let cpuset = limits.cpuset.as_ref().filter(|_| !self.does_without(Limit::Cpuset));
+        self.plan.cpus = self.facts.cpus.min(cpuset.map_or(u64::MAX, |cpus| cpus.len() as u64));
+        if let Some((index, file)) = self.facts.cpu_meter {
+            self.plan.meter = self.resource(Resource::CgroupFile(index, file));
+        }
+    }
+
+    /// Where the kernel lets init, the process is created in its group of v2: to move there would cost the
+    /// waiting for all CPUs (RCU), milliseconds on a machine that has nothing else to do.
+    ///
     /// A cgroup namespace made in the workload's own group shows that group as the root.
     fn cgroups(&mut self) -> Result<()> {
-        for (index, directory) in self.facts.cgroups.iter().enumerate() {
+        let unified = self.facts.cgroups.iter().position(|group| group.v2);
+        let cgroup = match unified.filter(|_| self.init_is_the_caller()) {
+            Some(index) => self.resource(Resource::CgroupDirectory(index)),
+            None => NO_FD,
+        };
+        // As PID 1 init reaches every process by a signal to -1. Elsewhere one that forks on and on could
+        // outrun it, but not the kernel.
+        if let (Some(index), false) = (unified, self.plan.own_pid_namespace) {
+            self.plan.killer = self.resource(Resource::CgroupKill(index));
+        }
+        self.push(Step::StartWorkload { cgroup });
+        for (index, group) in self.facts.cgroups.iter().enumerate() {
             let fd = self.resource(Resource::CgroupProcs(index));
-            self.push(Step::Cgroup { fd, path: c_path("cgroup", directory)? });
+            let path = c_path("cgroup", &group.directory)?;
+            self.push(Step::Cgroup { fd, path, of_start: u32::from(group.v2) });
         }
         if self.container.namespaces.new.contains(Namespaces::CGROUP) {
             self.push(Step::Unshare { kinds: Namespaces::CGROUP.bits() });
@@ -73,7 +100,8 @@ impl Builder<'_> {
         if let Some(value) = identity.nice {
             self.push(Step::Nice { value });
         }
-        if let Some(cpus) = &identity.affinity {
+        let instead = self.container.limits.cpuset.as_ref().filter(|_| self.does_without(Limit::Cpuset));
+        if let Some(cpus) = identity.affinity.as_ref().or(instead) {
             self.push(Step::Affinity { mask: cpu_mask(cpus) });
         }
         if let Some(value) = identity.oom_score_adj {
@@ -84,17 +112,87 @@ impl Builder<'_> {
         self.push(Step::Umask { mask: identity.umask });
     }
 
-    fn resource_limits(&mut self) {
+    /// Whether init has the caller's own id on the host, and so its rights to the groups.
+    fn init_is_the_caller(&self) -> bool {
+        let Some(maps) = &self.plan.id_maps else { return !self.joins_user_namespace() };
+        let outside = IdMap::outside(&maps.uids, self.init_ids(maps).0);
+        outside == Some(self.facts.caller.uid)
+    }
+
+    /// Whether no group holds this limit.
+    fn does_without(&self, limit: Limit) -> bool {
+        self.facts.fallbacks.contains(&limit)
+    }
+
+    /// The resource limits by which limits are held, with or without a group.
+    fn limits_by_rlimit(&self) -> Result<Vec<(Limited, u64)>> {
+        let limits = &self.container.limits;
+        let mut list = Vec::new();
+        list.extend(limits.file_size.map(|bytes| (Limited::FileSize, bytes)));
+        if self.does_without(Limit::Memory) {
+            list.extend(limits.memory.map(|bytes| (Limited::Data, bytes)));
+        }
+        if self.does_without(Limit::CpuTime) {
+            // Init is exact for the processes it knows. Ticks, by which this one counts, must not be first.
+            let seconds = self.plan.cpu_limit.div_ceil(1_000_000_000);
+            list.push((Limited::Cpu, seconds.saturating_add(1)));
+        }
+        if let (true, Some(count)) = (self.does_without(Limit::Pids), limits.pids) {
+            list.push((Limited::Processes, count + self.init_among_processes()?));
+        }
+        // A host program under a lower hard limit cannot raise it, and need not.
+        let lowered =
+            |(resource, most): (Limited, u64)| (resource, most.min(self.facts.hard_limit(resource)));
+        Ok(list.into_iter().map(lowered).collect())
+    }
+
+    /// `RLIMIT_NPROC` counts the processes of a user in a user namespace. It does not hold for root of the host,
+    /// nor for a workload that can take several ids.
+    fn init_among_processes(&self) -> Result<u64> {
+        let (uid, _) = self.workload_ids();
+        let holds = |maps: &&IdMaps| {
+            let is_root = IdMap::outside(&maps.uids, uid).is_none_or(|id| id == 0);
+            let one_id = maps.uids.iter().map(|map| u64::from(map.count)).sum::<u64>() == 1;
+            let can_change = self.container.identity.capabilities.bounding.contains(Capabilities::SETUID);
+            !is_root && (one_id || !can_change)
+        };
+        let Some(maps) = self.plan.id_maps.as_ref().filter(holds) else {
+            let what =
+                "no cgroup with the controller `pids` is to be had, and RLIMIT_NPROC does not hold here";
+            let error = Error::new(ErrorKind::LimitUnavailable, "rlimit", what);
+            return Err(error.with_remedy(
+                "have a cgroup delegated (with systemd: `Delegate=yes`), or give the workload a new user namespace, \
+                 an id that is not root's on the host, and not both several ids and CAP_SETUID",
+            ));
+        };
+        Ok(u64::from(self.init_ids(maps).0 == uid))
+    }
+
+    fn resource_limits(&mut self) -> Result<()> {
+        let held = self.limits_by_rlimit()?;
         let limits = &self.container.identity.rlimits;
         // The host's core_pattern may start a program on the host, and does so with a limit of 0. With 1 the
         // kernel starts none, and a file of one byte it does not write: core(5).
         if !limits.iter().any(|(resource, ..)| *resource == Limited::Core) {
-            let none = self.facts.core_limit.min(1);
+            let none = self.facts.hard_limit(Limited::Core).min(1);
             self.push(Step::ResourceLimit { resource: Limited::Core.number(), soft: none, hard: none });
         }
+        // Of two limits of one resource the lower one counts.
+        let bound =
+            |resource| held.iter().filter(|(known, _)| *known == resource).map(|(_, most)| *most).min();
         for (resource, soft, hard) in limits {
-            self.push(Step::ResourceLimit { resource: resource.number(), soft: *soft, hard: *hard });
+            let most = bound(*resource).unwrap_or(u64::MAX);
+            let (soft, hard) = ((*soft).min(most), (*hard).min(most));
+            self.push(Step::ResourceLimit { resource: resource.number(), soft, hard });
         }
+        for (resource, most) in held.iter().filter(|(held, _)| limits.iter().all(|(known, ..)| known != held))
+        {
+            // Of CPU time only the soft limit has a signal of its own, SIGXCPU.
+            let hard = if *resource == Limited::Cpu { most.saturating_add(1) } else { *most };
+            let hard = hard.min(self.facts.hard_limit(*resource));
+            self.push(Step::ResourceLimit { resource: resource.number(), soft: *most, hard });
+        }
+        Ok(())
     }
 
     fn identity(&mut self) {

@@ -3,7 +3,8 @@
 //! for it.
 
 use std::ffi::OsStr;
-use std::process::Command;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use cofferdam::Container;
 
@@ -69,4 +70,49 @@ pub fn printed_by(helper: &mut Command, name: &str) -> String {
     assert!(output.status.success(), "{}\n{out}\n{err}", output.status);
     assert!(out.contains(&greeting(name)), "it did not act as a helper\n{out}");
     out
+}
+
+/// A helper that runs until it is dropped.
+pub struct Helper {
+    process: Child,
+    /// What it prints last it prints to somebody.
+    _output: ChildStdout,
+    /// The rest of its line that starts with `READY `.
+    pub said: String,
+}
+
+impl Helper {
+    /// Starts a helper and waits until it is ready.
+    #[track_caller]
+    pub fn start(command: &mut Command) -> Self {
+        let mut process =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("this test program");
+        let mut output = process.stdout.take().expect("a pipe");
+        let lines = BufReader::new(&mut output).lines().map_while(Result::ok);
+        let said = lines.into_iter().find_map(|line| Some(line.split_once("READY ")?.1.to_owned()));
+        let mut helper = Helper { process, _output: output, said: String::new() };
+        helper.said = said.expect("a line of the helper");
+        helper
+    }
+
+    /// Ends it by SIGKILL.
+    pub fn kill(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        let _ = self.process.kill().and_then(|()| self.process.wait());
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// In a helper: says that it is ready, and goes on until it is killed or the test has ended.
+pub fn ready_until_the_end(said: &str) {
+    println!("READY {said}");
+    let _ = std::io::stdin().read_to_end(&mut Vec::new());
 }

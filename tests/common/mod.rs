@@ -5,7 +5,9 @@
 
 #![allow(dead_code)]
 
+pub mod cgroups;
 pub mod helper;
+pub mod limits;
 pub mod processes;
 
 use std::fs;
@@ -73,8 +75,9 @@ pub fn skip(reason: &str) {
 /// As [`skip`], where another user (who runs the same tests), or hardware, is what is missing.
 pub fn skip_for_good(reason: &str) {
     let thread = std::thread::current();
-    // Past the test harness, which hides what a passing test prints.
-    let _ = writeln!(io::stderr(), "SKIPPED {}: {reason}", thread.name().unwrap_or("test"));
+    let line = format!("SKIPPED {}: {reason}\n", thread.name().unwrap_or("test"));
+    // Past the test harness, which hides what a passing test prints; at once, so that the line stays whole.
+    let _ = io::stderr().write_all(line.as_bytes());
 }
 
 /// Whether the tests run as root; if not, says that the calling test does nothing.

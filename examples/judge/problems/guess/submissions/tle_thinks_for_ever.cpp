@@ -1,0 +1,7 @@
+// expect: TLE
+#include <iostream>
+
+int main() {
+    volatile unsigned long long n = 0;
+    for (;;) n = n + 1;
+}

@@ -1,0 +1,3 @@
+# expect: WA
+# Ends well, but too early.
+input()

@@ -1,0 +1,6 @@
+// expect: TLE
+#include <signal.h>
+
+int main(void) {
+    raise(SIGSTOP);
+}

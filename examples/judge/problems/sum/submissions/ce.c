@@ -1,0 +1,4 @@
+// expect: CE
+int main(void) {
+    return undeclared;
+}

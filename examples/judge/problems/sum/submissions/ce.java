@@ -1,0 +1,6 @@
+// expect: CE
+public class Main {
+    public static void main(String[] arguments) {
+        System.out.println(1)
+    }
+}

@@ -1,0 +1,2 @@
+# expect: CE
+print(1 +

@@ -1,0 +1,5 @@
+// expect: CE
+fn main() {
+    let number: u32 = "one";
+    println!("{number}");
+}

@@ -1,0 +1,6 @@
+// expect: RE
+#include <stdlib.h>
+
+int main(void) {
+    abort();
+}

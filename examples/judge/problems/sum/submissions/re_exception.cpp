@@ -1,0 +1,6 @@
+// expect: RE
+#include <stdexcept>
+
+int main() {
+    throw std::runtime_error("not today");
+}
