@@ -174,7 +174,9 @@ pub fn has_no_groups(test: &str) -> bool {
         printed_by(&mut in_own_mounts(&script, test), test);
         return false;
     }
-    if fs::create_dir(pids.base.join("test")).and_then(|()| fs::remove_dir(pids.base.join("test"))).is_err() {
+    // The name is the test's own: others try the same at the same time.
+    let trial = pids.base.join(test);
+    if fs::create_dir(&trial).and_then(|()| fs::remove_dir(&trial)).is_err() {
         return true;
     }
     // A mount of the host's can be covered only, by the user that it is mounted for.
