@@ -7,13 +7,15 @@ pub(crate) mod namespaces;
 pub(crate) mod program;
 pub(crate) mod stdio;
 
-pub use identity::{Capabilities, CapabilitySets, IdMap, IdMapping, Resource};
+pub use identity::{Capabilities, CapabilitySets, IdMap, IdMapping, Resource, Securebits};
 pub use limits::{IoLimit, Limit};
 pub use mounts::{Bind, Overlay, Proc, Tmpfs};
 pub use namespaces::{NamespaceSource, Namespaces};
 pub use stdio::Stdio;
 
 use std::ffi::OsString;
+
+use crate::seccomp::SeccompConfig;
 
 /// All that a [`Container`](crate::Container) says: what plans are made from.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +26,7 @@ pub(crate) struct Description {
     pub identity: identity::IdentityConfig,
     pub stdio: stdio::StdioConfig,
     pub limits: limits::Limits,
+    pub seccomp: SeccompConfig,
 }
 
 impl Description {

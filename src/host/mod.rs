@@ -9,6 +9,7 @@ mod diagnose;
 mod facts;
 mod id_maps;
 mod launcher;
+mod notifier;
 mod output;
 mod spawn;
 mod stdio;
@@ -16,6 +17,7 @@ mod sys;
 mod terms;
 
 pub use child::{Child, Output};
+pub use notifier::{Notification, Notifier};
 
 pub(crate) use facts::privileged;
 pub(crate) use spawn::{explain, rehearse, rehearse_limits, spawn};

@@ -462,7 +462,7 @@ fn the_workload_is_created_in_a_group_of_v2_and_moves_to_those_of_v1() {
     });
     assert_eq!(of_start.collect::<Vec<_>>(), [0, 1]);
     let start = plan.steps.iter().find_map(|step| match step {
-        Step::StartWorkload { cgroup } => plan.resources.get(*cgroup as usize),
+        Step::StartWorkload { cgroup, .. } => plan.resources.get(*cgroup as usize),
         _ => None,
     });
     assert!(matches!(start, Some(super::Resource::CgroupDirectory(1))), "{start:?}");
