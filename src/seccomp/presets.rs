@@ -54,6 +54,7 @@ fn default() -> Vec<SyscallRule> {
     rules.extend(processes());
     rules.extend(terminals());
     rules.extend(sockets());
+    rules.extend(limits_of_others());
     rules.push(deny(&["personality"]));
     rules.extend(
         HARMLESS_PERSONALITIES.map(|persona| allow("personality").argument(0, Comparison::Equal(persona))),
@@ -68,6 +69,18 @@ fn processes() -> Vec<SyscallRule> {
         SyscallRule::known(&["clone3"], Errno(libc::ENOSYS)),
         deny(&["clone"]),
         allow("clone").argument(0, without_namespaces),
+    ]
+}
+
+/// Init has the workload's id where no other is mapped, and nothing else is asked of whoever changes its resource
+/// limits: with too little CPU time it would end, and no report be given.
+fn limits_of_others() -> [SyscallRule; 3] {
+    let oneself = Comparison::Equal(0);
+    let no_new_limit = Comparison::Equal(0);
+    [
+        deny(&["prlimit64"]),
+        allow("prlimit64").argument(0, oneself),
+        allow("prlimit64").argument(2, no_new_limit),
     ]
 }
 
