@@ -266,6 +266,8 @@ pub use config::{
     Bind, Capabilities, CapabilitySets, IdMap, IdMapping, IoLimit, Limit, NamespaceSource, Namespaces,
     Overlay, Proc, Resource, Stdio, Tmpfs,
 };
+#[cfg(feature = "landlock")]
+pub use config::{FileAccess, Landlock, LandlockAbi};
 pub use container::Container;
 pub use error::{Error, ErrorKind, Result};
 pub use host::{Child, Output};

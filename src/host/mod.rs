@@ -8,6 +8,8 @@ mod control;
 mod diagnose;
 mod facts;
 mod id_maps;
+#[cfg(feature = "landlock")]
+mod landlock;
 mod launcher;
 mod output;
 mod spawn;
@@ -18,4 +20,6 @@ mod terms;
 pub use child::{Child, Output};
 
 pub(crate) use facts::privileged;
+#[cfg(feature = "landlock")]
+pub(crate) use landlock::require as require_landlock;
 pub(crate) use spawn::{explain, rehearse, rehearse_limits, spawn};

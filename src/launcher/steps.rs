@@ -7,7 +7,7 @@ use super::channel::{Reporter, send};
 use super::shared::Shared;
 use super::state::{Failure, In, Outcome, Places, Plan};
 use super::sys::{self, Errno, Fd, Fork, How};
-use super::{identity, init, mounts, system, workload};
+use super::{identity, init, landlock, mounts, system, workload};
 use crate::wire::{Command, Reader, Record, Step, item};
 
 /// A step as the launcher sees it.
@@ -178,6 +178,8 @@ impl Walk {
             Step::WorkingDirectory { path } => Ok(sys::chdir(path)?),
             Step::ParentDeath {} => Ok(sys::prctl(abi::PR_SET_PDEATHSIG, abi::SIGKILL as usize)?),
             Step::DefaultSignals {} => Ok(workload::default_signals()?),
+            Step::LandlockRule { fd, path, access } => landlock::add_rule(fds.get(fd)?, path, access),
+            Step::LandlockRestrict { fd, .. } => Ok(sys::landlock_restrict_self(fds.get(fd)?)?),
             Step::Execute { candidates, arguments, environment, strings } => {
                 let counts = workload::Counts { candidates, arguments, environment };
                 workload::execute(
