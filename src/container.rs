@@ -742,8 +742,8 @@ impl Container {
     /// # Ok::<(), cofferdam::Error>(())
     /// ```
     ///
-    /// There the workload is a process of the host like any other: it sees the host's processes, files'
-    /// attributes and environment of the machine, and whatever the policy does not cover.
+    /// There the workload is a process of the host like any other: it sees the names and attributes of the host's
+    /// processes and files, and has whatever else the policy does not cover. Started by root, it runs as `nobody`.
     ///
     /// # Errors
     /// Of the calls that run the program, with the step `landlock` or `landlock-rule`: a kernel without Landlock,

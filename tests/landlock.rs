@@ -250,6 +250,22 @@ fn a_path_that_is_missing_or_closed_is_an_error() {
 }
 
 #[test]
+fn a_limit_of_open_files_that_leaves_no_room_for_rules_is_an_error() {
+    if !has(LandlockAbi::V1) {
+        return;
+    }
+    let limited = |count| {
+        let container = bare("true").rlimit(Resource::OpenFiles, count, count);
+        container.landlock(shell(LandlockAbi::V1))
+    };
+
+    assert!(succeeds(&limited(32)));
+    let error = refusal(&limited(4));
+    assert_eq!((error.kind(), error.step()), (ErrorKind::ResourceExhausted, "landlock-rule"), "{error}");
+    assert!(error.remedy().is_some_and(|remedy| remedy.contains("OpenFiles")), "{error}");
+}
+
+#[test]
 fn a_link_is_followed_but_none_of_proc() {
     if !has(LandlockAbi::V1) {
         return;
@@ -537,6 +553,8 @@ fn rules_hold_in_a_root_file_system_of_the_host() {
     assert_eq!(stdout(&run("echo a > /tmp/a && cat /tmp/a")), "a");
     assert!(!succeeds(&run("ls /dev/pts")));
     assert!(succeeds(&sh("ls /dev/pts").rootfs("/")), "the control: without a policy");
+    // A rule covers the mounts below it.
+    assert!(succeeds(&sh("ls /dev/pts").rootfs("/").landlock(policy.clone().read("/dev"))));
 }
 
 #[test]

@@ -155,7 +155,8 @@ impl FileAccess {
 /// - **Files** are restricted as soon as there is one rule for a path: then every right that the ABI knows is
 ///   denied, on every file, but where a rule gives it. Rules add up. **The program must have a rule** that lets it
 ///   be read and executed, and so must its dynamic loader or the interpreter of a script; libraries must be
-///   readable. [`read_execute`](Self::read_execute) of `/usr` does for programs of the host view.
+///   readable. [`read_execute`](Self::read_execute) of `/usr` and [`read`](Self::read) of `/etc` do for most
+///   programs of the host; many also want to write `/dev/null`.
 /// - **TCP** is restricted as soon as there is a rule for a port, or [`deny_tcp`](Self::deny_tcp): then bind(2) and
 ///   connect(2) of TCP sockets are both denied, but for the ports listed. ABI 4.
 /// - **Signals** and **abstract Unix sockets** are restricted on request. ABI 6.
@@ -167,6 +168,8 @@ impl FileAccess {
 /// opened by the workload's user, links followed, when the container starts; a rule belongs to the file or
 /// directory that was found, and to everything below a directory, mounts included. For what is no directory the
 /// rights that only apply to directories are left out of the rule; a rule of which nothing remains is an error.
+/// A [limit of open files](crate::Resource::OpenFiles) must be high enough for that: 32, and one for each descriptor
+/// handed in, are.
 ///
 /// It is strict: a kernel whose ABI is lower than the one stated is an error, which names what is lacking.
 /// [`Host::probe`](crate::Host::probe) tells in advance.

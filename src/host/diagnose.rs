@@ -268,6 +268,10 @@ fn remedy(step: &Step, errno: i32, part: u32) -> Option<String> {
         (Step::LandlockRule { .. }, libc::EACCES, _) => {
             fixed("every directory on its way must be open to the workload's user")
         }
+        (Step::LandlockRule { .. }, libc::EMFILE, _) => fixed(
+            "the path is opened under the workload's own limit of open files (`Resource::OpenFiles`): 32, and one \
+             for each descriptor handed in, are enough",
+        ),
         (Step::LandlockRestrict { .. }, libc::E2BIG, _) => {
             fixed("this program is itself below 16 policies of Landlock, the most that there can be")
         }
