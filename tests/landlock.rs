@@ -455,7 +455,7 @@ fn with_limits_it_needs_no_namespace() {
         outside.display()
     );
     let policy = shell(LandlockAbi::V6).read(&inside).deny_tcp().scope_signals();
-    let container = bare(&script).landlock(policy).rlimit(Resource::OpenFiles, 20, 20).env("ENV", "");
+    let container = bare(&script).landlock(policy).rlimit(Resource::OpenFiles, 20, 20);
     let mut child = container.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     assert_eq!(common::processes::next_line(child.stderr.as_mut().unwrap()), "ready");
 
