@@ -13,10 +13,11 @@ use crate::config::limits::{DiskLimit, HugetlbLimit};
 use crate::config::mounts::{Operation, Root};
 use crate::config::{
     Bind, Capabilities, CapabilitySets, Description, IdMapping, IoLimit, Limit, NamespaceSource, Namespaces,
-    Overlay, Proc, Resource, Stdio, Tmpfs,
+    Overlay, Proc, Resource, Securebits, Stdio, Tmpfs,
 };
 use crate::error::Result;
 use crate::host::{self, Child, Output};
+use crate::seccomp::{Seccomp, SeccompConfig};
 
 /// A program and the container to run it in.
 ///
@@ -33,9 +34,10 @@ use crate::host::{self, Child, Output};
 /// - user and group id 1000 inside, no capabilities, `no_new_privs`, no core dumps;
 /// - no descriptor but standard input, output and error;
 /// - an environment of `PATH`, `HOME=/tmp` and `LANG=C.UTF-8`;
-/// - `/` as working directory, a session of its own, umask 022.
+/// - `/` as working directory, a session of its own, umask 022;
+/// - a seccomp filter, [`Seccomp::default`].
 ///
-/// There are no limits unless set, and no system call filter yet: that comes with a later version.
+/// There are no limits unless set.
 ///
 /// Setters take and return the value, so that they chain. None of them fails: errors in what they were
 /// given are found before anything is created, and returned by the call that runs the program, as
@@ -454,9 +456,24 @@ impl Container {
         self.capability_sets(CapabilitySets::all_five(capabilities))
     }
 
-    /// Gives the workload these capability sets: a loosening.
+    /// Gives the workload these capability sets: a loosening. The [`seccomp`](Self::seccomp) policy does not follow
+    /// them: for `SYS_ADMIN` to be of use, groups such as [`SyscallGroup::Mounts`](crate::SyscallGroup::Mounts)
+    /// must be allowed, too.
     pub fn capability_sets(mut self, sets: CapabilitySets) -> Self {
         self.description.identity.capabilities = sets;
+        self
+    }
+
+    /// What being root inside is worth. The default is [`Securebits::ROOT_IS_NOBODY`] for a workload without
+    /// capabilities, and nothing for one with some, so that there root gains by `execve` what the bounding set has.
+    pub fn securebits(mut self, bits: Securebits) -> Self {
+        self.description.identity.securebits = Some(bits);
+        self
+    }
+
+    /// Which system calls the workload may make. The default is [`Seccomp::default`].
+    pub fn seccomp(mut self, policy: Seccomp) -> Self {
+        self.description.seccomp = SeccompConfig::new(policy);
         self
     }
 

@@ -265,6 +265,7 @@ mod host;
 mod plan;
 mod probe;
 mod report;
+mod seccomp;
 mod usage;
 mod wire;
 
@@ -275,13 +276,14 @@ mod wire_tests;
 
 pub use config::{
     Bind, Capabilities, CapabilitySets, IdMap, IdMapping, IoLimit, Limit, NamespaceSource, Namespaces,
-    Overlay, Proc, Resource, Stdio, Tmpfs,
+    Overlay, Proc, Resource, Securebits, Stdio, Tmpfs,
 };
 #[cfg(feature = "landlock")]
 pub use config::{FileAccess, Landlock, LandlockAbi};
 pub use container::Container;
 pub use error::{Error, ErrorKind, Result};
-pub use host::{Child, Output};
+pub use host::{Child, Notification, Notifier, Output};
 pub use probe::{Feature, Finding, Host};
 pub use report::{Cause, Enforcement, Report};
+pub use seccomp::{Comparison, Seccomp, SeccompAction, Syscall, SyscallGroup, SyscallRule};
 pub use usage::{Figure, Pressure, Stall, Usage};

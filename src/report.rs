@@ -6,11 +6,12 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use crate::config::Limit;
+use crate::seccomp::Syscall;
 use crate::usage::Usage;
 
 /// Why the workload ended.
 ///
-/// Where init ended it, the reason that init had counts: killed, wall time, CPU time or output. Where it ended
+/// Where init ended it, the reason that init had counts: killed, wall time, CPU time, output or a system call. Where it ended
 /// in any other way the facts decide, in the order in which the causes stand here, so that the same facts have
 /// the same cause whichever of two events came first by a hair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,8 +32,9 @@ pub enum Cause {
     CpuTime,
     /// It used more wall time than its limit. The status is as with [`CpuTime`](Self::CpuTime).
     WallTime,
-    /// `SIGSYS` ended it: a system call filter, its own or one that the host program runs under. (Or somebody
-    /// sent that signal.)
+    /// A system call that its policy answers so: [`Report::violation`] names it where that can be known. Init
+    /// ended the container, or `SIGSYS` the workload: by its filter, one of its own, or one that the host program
+    /// runs under. (Or somebody sent that signal.)
     Seccomp,
     /// It did not succeed, and the kernel had refused it a process at its limit of pids.
     Pids,
@@ -92,6 +94,8 @@ pub struct Report {
     pub(crate) usage: Usage,
     pub(crate) reached: Vec<Limit>,
     pub(crate) enforced_by: Vec<Enforcement>,
+    pub(crate) violation: Option<Syscall>,
+    pub(crate) would_be_denied: Vec<Syscall>,
 }
 
 impl Report {
@@ -160,5 +164,21 @@ impl Report {
     /// The limits that were in force, and by what mechanism.
     pub fn enforced_by(&self) -> &[Enforcement] {
         &self.enforced_by
+    }
+
+    /// The system call by which a process of the container broke the policy: of the first that met
+    /// [`SeccompAction::Kill`](crate::SeccompAction::Kill). Where the kernel itself ended the process
+    /// ([`KillProcess`](crate::SeccompAction::KillProcess), [`Trap`](crate::SeccompAction::Trap), another ABI)
+    /// nobody learns which call it was: there is none here, though the cause is
+    /// [`Cause::Seccomp`](crate::Cause::Seccomp).
+    pub fn violation(&self) -> Option<Syscall> {
+        self.violation
+    }
+
+    /// The system calls that were let through, and would not be but for
+    /// [`Seccomp::report_only`](crate::Seccomp::report_only), each once, by number. Calls with numbers beyond 510,
+    /// and those of other architectures, stand together as number 511.
+    pub fn would_be_denied(&self) -> &[Syscall] {
+        &self.would_be_denied
     }
 }

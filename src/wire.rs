@@ -43,11 +43,25 @@ pub struct Header {
     pub killer: u64,
     /// The offset of the workload's monotonic clock against init's, in nanoseconds.
     pub clock_offset: i64,
+    /// What becomes of the listener of the workload's seccomp filter, see [`listener`].
+    pub listener: u64,
+}
+
+/// What the listener of a seccomp filter is for.
+pub mod listener {
+    /// There is none.
+    pub const NONE: u64 = 0;
+    /// Init ends the container at the first call.
+    pub const KILL: u64 = 1;
+    /// Init notes the calls and lets them through.
+    pub const REPORT: u64 = 2;
+    /// The host program gets it.
+    pub const HOST: u64 = 3;
 }
 
 impl Header {
     /// Size of the encoded form.
-    pub const SIZE: usize = 72;
+    pub const SIZE: usize = 80;
 
     /// The bytes to send.
     pub fn encode(&self) -> [u8; Self::SIZE] {
@@ -55,16 +69,17 @@ impl Header {
         let offset = self.clock_offset as u64;
         let (body, scratch, fds) = (self.body, self.scratch, self.fds);
         let (wall, cpu, cpus) = (self.wall_limit, self.cpu_limit, self.cpus);
-        let words = [body, scratch, fds, wall, cpu, cpus, self.meter, self.killer, offset];
+        let words = [body, scratch, fds, wall, cpu, cpus, self.meter, self.killer, offset, self.listener];
         put_words(&mut out, &words);
         out
     }
 
     /// Reads the bytes received.
     pub fn decode(bytes: &[u8; Self::SIZE]) -> Self {
-        let [body, scratch, fds, wall_limit, cpu_limit, cpus, meter, killer, offset] = get_words(bytes);
+        let [body, scratch, fds, wall_limit, cpu_limit, cpus, meter, killer, offset, listener] =
+            get_words(bytes);
         let clock_offset = offset as i64;
-        Header { body, scratch, fds, wall_limit, cpu_limit, cpus, meter, killer, clock_offset }
+        Header { body, scratch, fds, wall_limit, cpu_limit, cpus, meter, killer, clock_offset, listener }
     }
 }
 
@@ -162,11 +177,14 @@ pub enum Ending {
     CpuTime = 3,
     /// Init ended it because it wrote too much.
     Output = 4,
+    /// Init ended it because of a system call.
+    Seccomp = 5,
 }
 
 impl Ending {
     fn decode(word: u64) -> Option<Self> {
-        let all = [Ending::Own, Ending::WallTime, Ending::Killed, Ending::CpuTime, Ending::Output];
+        let all =
+            [Ending::Own, Ending::WallTime, Ending::Killed, Ending::CpuTime, Ending::Output, Ending::Seccomp];
         all.into_iter().find(|ending| *ending as u64 == word)
     }
 }
@@ -201,10 +219,43 @@ pub struct End {
     pub voluntary_switches: u64,
     /// `ru_nivcsw`.
     pub involuntary_switches: u64,
+    /// One more than the number of the system call for which init ended the workload; 0 where it did not.
+    pub violation: u64,
+    /// The system calls that a filter only reports.
+    pub reported: Calls,
+}
+
+/// A set of system calls, by number. Those beyond the last bit count as the last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Calls {
+    words: [u64; Calls::WORDS],
+}
+
+impl Calls {
+    const WORDS: usize = 8;
+    /// The last number.
+    pub const LAST: u32 = 64 * Self::WORDS as u32 - 1;
+
+    /// Adds a call.
+    pub fn insert(&mut self, number: u32) {
+        let number = if number > Self::LAST { Self::LAST } else { number };
+        if let Some(word) = self.words.get_mut(number as usize / 64) {
+            *word |= 1 << (number % 64);
+        }
+    }
+
+    /// Whether a call is in it.
+    pub fn contains(&self, number: u32) -> bool {
+        self.words.get(number as usize / 64).is_some_and(|word| word >> (number % 64) & 1 == 1)
+    }
 }
 
 impl End {
-    fn words(&self) -> [u64; 13] {
+    /// Words of the encoded form.
+    const WORDS: usize = 14 + Calls::WORDS;
+
+    fn words(&self) -> [u64; Self::WORDS] {
+        let [r0, r1, r2, r3, r4, r5, r6, r7] = self.reported.words;
         [
             self.ending as u64,
             self.status as u64,
@@ -219,10 +270,19 @@ impl End {
             self.blocks_written,
             self.voluntary_switches,
             self.involuntary_switches,
+            self.violation,
+            r0,
+            r1,
+            r2,
+            r3,
+            r4,
+            r5,
+            r6,
+            r7,
         ]
     }
 
-    fn from_words(words: &[u64; 13]) -> Option<Self> {
+    fn from_words(words: &[u64; Self::WORDS]) -> Option<Self> {
         let [
             ending,
             status,
@@ -237,6 +297,8 @@ impl End {
             written,
             voluntary,
             forced,
+            violation,
+            ref reported @ ..,
         ] = *words;
         Some(End {
             ending: Ending::decode(ending)?,
@@ -252,6 +314,8 @@ impl End {
             blocks_written: written,
             voluntary_switches: voluntary,
             involuntary_switches: forced,
+            violation,
+            reported: Calls { words: *reported },
         })
     }
 }
@@ -270,8 +334,9 @@ pub enum Record {
         /// Which of several things the step does, see [`item`].
         item: u32,
     },
-    /// `execve` of the workload succeeded. Its pidfd comes with the message, and where the kernel lets init
-    /// vouch for another process (`vouched`) its process id as well.
+    /// `execve` of the workload succeeded. Its pidfd comes with the message, then the listener of its filter if
+    /// the host is to have that, and where the kernel lets init vouch for another process (`vouched`) its
+    /// process id as well.
     Started {
         /// The credentials of the message are the workload's, not init's.
         vouched: bool,
@@ -302,11 +367,13 @@ pub mod item {
     pub const FORK: u32 = 8;
     /// The process ended before it could say why.
     pub const VANISHED: u32 = 9;
+    /// Handing the listener of a filter over.
+    pub const LISTENER: u32 = 10;
 }
 
 impl Record {
     /// Size of the encoded form: a code, and up to as many words as [`End`] has.
-    pub const SIZE: usize = 8 * 14;
+    pub const SIZE: usize = 8 * (1 + End::WORDS);
 
     /// The bytes to send.
     pub fn encode(&self) -> [u8; Self::SIZE] {
@@ -334,7 +401,7 @@ impl Record {
     pub fn decode(bytes: &[u8; Self::SIZE]) -> Option<Self> {
         let (code, rest) = bytes.split_at(8);
         let [code] = get_words(code);
-        let words: [u64; 13] = get_words(rest);
+        let words: [u64; End::WORDS] = get_words(rest);
         let [first, second, third, ..] = words;
         match code {
             1 => Some(Record::NeedIdMaps),
@@ -675,6 +742,8 @@ steps! {
         /// [`NO_FD`].
         cgroup: u32,
     }
+    /// Leave the session keyring of the host program for a new one (keyctl(2)).
+    61 SessionKeyring "session-keyring" {}
     /// Enter a cgroup by writing `0` to its `cgroup.procs`.
     41 Cgroup "cgroup" {
         /// `cgroup.procs`, opened by the host.
@@ -737,6 +806,11 @@ steps! {
         /// The capabilities that stay.
         keep: u64,
     }
+    /// Say what being root is worth (prctl(2), `PR_SET_SECUREBITS`).
+    62 Securebits "securebits" {
+        /// `SECBIT_*`.
+        bits: u32,
+    }
     /// Set the supplementary groups.
     52 Groups "groups" {
         /// Group ids, four bytes each.
@@ -771,6 +845,19 @@ steps! {
     57 ParentDeath "parent-death" {}
     /// Unblock all signals and set all to their default.
     58 DefaultSignals "default-signals" {}
+    /// Attach the filter of system calls (seccomp(2)).
+    60 Seccomp "seccomp" {
+        /// `struct sock_filter` after `struct sock_filter`.
+        program: B,
+        /// Whether the filter has a listener, which init gets.
+        listener: u32,
+        /// What the launcher's own calls from then on carry, so that the filter lets them pass.
+        pass_1: u64,
+        /// The second part of it.
+        pass_2: u64,
+        /// The third part of it.
+        pass_3: u64,
+    }
     /// Become the program: the first of the candidates that exists.
     59 Execute "exec" {
         /// Number of candidate paths.

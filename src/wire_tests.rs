@@ -3,7 +3,7 @@
 use std::ffi::{CStr, CString};
 
 use crate::plan::Step as HostStep;
-use crate::wire::{Command, End, Ending, Header, NO_FD, Put, Reader, Record, Sink, Step};
+use crate::wire::{Calls, Command, End, Ending, Header, NO_FD, Put, Reader, Record, Sink, Step, listener};
 
 struct Bytes(Vec<u8>);
 
@@ -67,6 +67,8 @@ fn an_unknown_step_is_refused() {
 
 #[test]
 fn records_come_back_as_they_were() {
+    let mut reported = Calls::default();
+    [0, 64, 200, Calls::LAST].into_iter().for_each(|number| reported.insert(number));
     let end = End {
         ending: Ending::CpuTime,
         status: -1,
@@ -81,6 +83,8 @@ fn records_come_back_as_they_were() {
         blocks_written: 7,
         voluntary_switches: 8,
         involuntary_switches: 9,
+        violation: 42,
+        reported,
     };
     let failed = Record::SetupFailed { step: u32::MAX, errno: 116, item: 9 };
     for record in [Record::NeedIdMaps, failed, Record::Started { vouched: true }, Record::Ended(end)] {
@@ -111,8 +115,18 @@ fn the_header_comes_back_as_it_was() {
         meter: u64::from(NO_FD),
         killer: 6,
         clock_offset: -5,
+        listener: listener::HOST,
     };
     assert_eq!(Header::decode(&header.encode()), header);
+}
+
+#[test]
+fn a_set_of_calls_has_what_was_put_in_and_counts_what_is_beyond_as_its_last() {
+    let mut calls = Calls::default();
+    calls.insert(63);
+    calls.insert(Calls::LAST + 100);
+    let all: Vec<_> = (0..=Calls::LAST + 1).filter(|number| calls.contains(*number)).collect();
+    assert_eq!(all, [63, Calls::LAST]);
 }
 
 #[test]

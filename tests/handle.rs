@@ -9,7 +9,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use cofferdam::{Cause, Child, Container, Stdio};
+use cofferdam::{Cause, Child, Container, Seccomp, Stdio, SyscallGroup};
 use common::helper::{is_helper, printed_by, run_helper, this_test};
 use common::processes::{
     DEADLINE, eventually, init_of, is_alive, is_stopped, parent_of, processes_with, start_until_ready,
@@ -164,6 +164,7 @@ fn kill_ends_a_workload_that_is_traced() {
     let traced = format!("grep -q 'TracerPid:.*[1-9]' /proc/$$/status && echo ready; exec sleep {marker}");
     let container =
         Container::new().command("/usr/bin/strace").args(["-f", "-o", "/tmp/trace", "/bin/sh", "-c"]);
+    let container = container.seccomp(Seccomp::default().allow_group(SyscallGroup::Tracing));
     let mut child = start_until_ready(container.arg(traced));
 
     child.kill().expect("init");

@@ -8,7 +8,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use cofferdam::{
-    Bind, Capabilities, CapabilitySets, Child, Container, ErrorKind, IdMap, IdMapping, Resource, Stdio,
+    Bind, Capabilities, CapabilitySets, Child, Container, ErrorKind, IdMap, IdMapping, Resource, Seccomp,
+    Stdio,
 };
 use common::helper::{is_helper, printed_by, run_helper, this_test_through};
 use common::{
@@ -319,7 +320,12 @@ fn the_umask_is_022_unless_set() {
 #[test]
 fn no_new_privs_is_set_unless_given_up() {
     assert_eq!(status_field(Container::new(), "NoNewPrivs"), "1");
-    assert_eq!(status_field(Container::new().no_new_privs(false), "NoNewPrivs"), "0");
+    let given_up = Container::new().no_new_privs(false);
+    assert_eq!(status_field(given_up.clone().seccomp(Seccomp::unconfined()), "NoNewPrivs"), "0");
+    // The kernel takes no filter then.
+    let error = given_up.command("/bin/true").spawn().expect_err("a filter without no_new_privs");
+    assert_eq!((error.kind(), error.step()), (ErrorKind::InvalidInput, "seccomp"), "{error}");
+    assert!(error.remedy().is_some_and(|remedy| remedy.contains("unconfined")), "{error}");
 }
 
 #[test]
@@ -502,7 +508,8 @@ fn set_user_id_programs_give_nothing() {
     let container = |no_new_privs| {
         let container = Container::new().id_mapping(thousand_ids(280_000)).user(5, 6);
         let bind = Bind::read_only(Path::new(&program), "/box/id");
-        container.bind(bind).command("/box/id").arg("-u").no_new_privs(no_new_privs)
+        let container = container.bind(bind).command("/box/id").arg("-u").no_new_privs(no_new_privs);
+        container.seccomp(Seccomp::unconfined())
     };
 
     assert_eq!(stdout(&container(true)), "5");

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use cofferdam::{
     Capabilities, Container, Error, ErrorKind, Feature, FileAccess, Landlock, LandlockAbi, Namespaces,
-    Resource, Stdio,
+    Resource, Seccomp, Stdio, SyscallGroup,
 };
 use common::helper::{is_helper, printed_by, this_test_through};
 use common::processes::{DEADLINE, start_until_ready};
@@ -563,6 +563,7 @@ fn mounts_cannot_be_changed_whatever_the_capabilities() {
         return;
     }
     let mount = sh("mount -t tmpfs test /tmp").user(0, 0).capabilities(Capabilities::SYS_ADMIN);
+    let mount = mount.seccomp(Seccomp::default().allow_group(SyscallGroup::Mounts));
 
     assert!(!succeeds(&mount.clone().landlock(all_files(LandlockAbi::V4))));
     assert!(succeeds(&mount.clone().landlock(Landlock::new(LandlockAbi::V4).deny_tcp())));

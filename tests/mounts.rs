@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use cofferdam::{Bind, Container, ErrorKind, Stdio, Tmpfs};
+use cofferdam::{Bind, Container, ErrorKind, Seccomp, Stdio, Tmpfs};
 use common::helper::{is_helper, printed_by, this_test_through};
 use common::{
     busybox_root, busybox_sh, copy_program, make_open_dir, needs_program, needs_root, on_host, output,
@@ -156,7 +156,8 @@ fn set_user_id_files_of_a_bind_give_nothing() {
     // So that the owner of the file exists inside.
     let range = cofferdam::IdMap { inside: 0, outside: 0, count: 65_536 };
     let mapping = cofferdam::IdMapping::Ranges { uids: vec![range], gids: vec![range] };
-    let container = sh("/data/id -u").no_new_privs(false).id_mapping(mapping).bind_writable(&shared, "/data");
+    let container = sh("/data/id -u").no_new_privs(false).seccomp(Seccomp::unconfined());
+    let container = container.id_mapping(mapping).bind_writable(&shared, "/data");
 
     assert_eq!(stdout(&container), "1000");
     let outside = on_host(&format!("setpriv --reuid 1000 --clear-groups {} -u", program.display()));

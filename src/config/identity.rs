@@ -158,6 +158,34 @@ impl CapabilitySets {
     }
 }
 
+bitflags! {
+    /// What being root, id 0, is worth: see capabilities(7), "The securebits flags". Each has a second bit that
+    /// locks it.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    pub struct Securebits: u32 {
+        /// Root gains no capabilities by `execve`.
+        const NOROOT = 1;
+        /// Locks [`NOROOT`](Self::NOROOT).
+        const NOROOT_LOCKED = 1 << 1;
+        /// A change of ids between root and others leaves the capability sets as they are.
+        const NO_SETUID_FIXUP = 1 << 2;
+        /// Locks [`NO_SETUID_FIXUP`](Self::NO_SETUID_FIXUP).
+        const NO_SETUID_FIXUP_LOCKED = 1 << 3;
+        /// No capability can be added to the ambient set.
+        const NO_CAP_AMBIENT_RAISE = 1 << 6;
+        /// Locks [`NO_CAP_AMBIENT_RAISE`](Self::NO_CAP_AMBIENT_RAISE).
+        const NO_CAP_AMBIENT_RAISE_LOCKED = 1 << 7;
+    }
+}
+
+impl Securebits {
+    /// For a workload that has no capabilities: being root inside is worth nothing, for good.
+    pub const ROOT_IS_NOBODY: Securebits = Securebits::NOROOT
+        .union(Securebits::NOROOT_LOCKED)
+        .union(Securebits::NO_CAP_AMBIENT_RAISE)
+        .union(Securebits::NO_CAP_AMBIENT_RAISE_LOCKED);
+}
+
 macro_rules! resources {
     ($($variant:ident $constant:ident $name:literal $unit:literal,)*) => {
         /// A resource of setrlimit(2), for [`Container::rlimit`](crate::Container::rlimit).
@@ -214,11 +242,20 @@ pub(crate) struct IdentityConfig {
     pub umask: u32,
     pub no_new_privs: bool,
     pub capabilities: CapabilitySets,
+    pub securebits: Option<Securebits>,
     pub rlimits: Vec<(Resource, u64, u64)>,
     pub nice: Option<i32>,
     pub affinity: Option<Vec<usize>>,
     pub oom_score_adj: Option<i32>,
     pub aslr: bool,
+}
+
+impl IdentityConfig {
+    /// The securebits to be set, if any.
+    pub fn securebits(&self) -> Securebits {
+        let without = self.capabilities == CapabilitySets::default();
+        self.securebits.unwrap_or(if without { Securebits::ROOT_IS_NOBODY } else { Securebits::empty() })
+    }
 }
 
 impl Default for IdentityConfig {
@@ -230,6 +267,7 @@ impl Default for IdentityConfig {
             umask: 0o022,
             no_new_privs: true,
             capabilities: CapabilitySets::default(),
+            securebits: None,
             rlimits: Vec::new(),
             nice: None,
             affinity: None,

@@ -9,7 +9,7 @@ pub(crate) mod namespaces;
 pub(crate) mod program;
 pub(crate) mod stdio;
 
-pub use identity::{Capabilities, CapabilitySets, IdMap, IdMapping, Resource};
+pub use identity::{Capabilities, CapabilitySets, IdMap, IdMapping, Resource, Securebits};
 #[cfg(feature = "landlock")]
 pub use landlock::{FileAccess, Landlock, LandlockAbi};
 pub use limits::{IoLimit, Limit};
@@ -18,6 +18,8 @@ pub use namespaces::{NamespaceSource, Namespaces};
 pub use stdio::Stdio;
 
 use std::ffi::OsString;
+
+use crate::seccomp::SeccompConfig;
 
 /// All that a [`Container`](crate::Container) says: what plans are made from.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +32,7 @@ pub(crate) struct Description {
     pub limits: limits::Limits,
     #[cfg(feature = "landlock")]
     pub landlock: Option<Landlock>,
+    pub seccomp: SeccompConfig,
 }
 
 impl Description {

@@ -11,6 +11,7 @@ use nix::sys::wait::{Id, WaitPidFlag, waitid};
 
 use super::cgroup::Groups;
 use super::channel::{Channel, Received, retry};
+use super::notifier::Notifier;
 use super::terms::Terms;
 use super::{output, sys};
 use crate::config::namespaces::{NamespaceSource, SourceKind};
@@ -43,6 +44,10 @@ pub struct Child {
     pub stdout: Option<ChildStdout>,
     /// The reading end of standard error, if it was piped.
     pub stderr: Option<ChildStderr>,
+    /// The calls that wait for a handler, if the policy has a rule with
+    /// [`SeccompAction::Notify`](crate::SeccompAction::Notify). Dropped, as [`wait`](Self::wait) and its kin do
+    /// with one that was not taken out, such calls fail with `ENOSYS`.
+    pub notifier: Option<Notifier>,
     pub(super) running: Running,
     pub(super) report: Option<Report>,
 }
@@ -98,7 +103,8 @@ impl Child {
         self.running.workload.as_fd()
     }
 
-    /// Closes standard input, waits until everything in the container has ended, and says how.
+    /// Closes standard input and the [`notifier`](Self::notifier), waits until everything in the container has
+    /// ended, and says how.
     ///
     /// Again called, it returns the same report. It does not read from pipes: a workload that fills one
     /// that nobody reads waits for ever, and so does this call.
@@ -108,6 +114,7 @@ impl Child {
     /// If init was killed from outside, so that there is no report.
     pub fn wait(&mut self) -> Result<Report> {
         drop(self.stdin.take());
+        drop(self.notifier.take());
         match self.wait_for(None)? {
             Some(report) => Ok(report),
             None => Err(lost("init sent nothing")),
@@ -132,7 +139,7 @@ impl Child {
         self.wait_for(Some(time))
     }
 
-    /// Closes standard input, collects what is written to the pipes, and waits. It reads both pipes at
+    /// Closes standard input and the notifier, collects what is written to the pipes, and waits. It reads both pipes at
     /// once, so that no order of writes can block. What is written is kept in memory, up to the
     /// [`output_limit`](crate::Container::output_limit) if there is one.
     ///
@@ -140,6 +147,7 @@ impl Child {
     /// As [`wait`](Self::wait), or when reading fails.
     pub fn wait_with_output(mut self) -> Result<Output> {
         drop(self.stdin.take());
+        drop(self.notifier.take());
         let stdout = self.stdout.take().map(OwnedFd::from);
         let stderr = self.stderr.take().map(OwnedFd::from);
         let limit = self.running.terms.output;

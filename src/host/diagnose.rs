@@ -171,6 +171,7 @@ fn subject(step: &Step, part: u32) -> String {
         item::ATTACH => "attaching ",
         item::GROUPS => "the groups of ",
         item::FORK => "creating a process for ",
+        item::LISTENER => "the listener of ",
         _ => "",
     };
     format!("{part}{}", step.describe())
@@ -279,6 +280,18 @@ fn remedy(step: &Step, errno: i32, part: u32) -> Option<String> {
             "one argument or variable is over 128 KiB, or all together are over a quarter of the stack limit",
         ),
         (Step::File { .. }, libc::ENOSPC, _) => fixed("the file system that it lies on is too small"),
+        (Step::Seccomp { .. }, libc::EBUSY, _) => fixed(
+            "the host program runs under a filter with a listener, and there can be only one: do without \
+             `SeccompAction::Kill`, `SeccompAction::Notify` and `report_only`",
+        ),
+        (Step::Seccomp { .. }, libc::EMFILE, _) => fixed(
+            "the listener needs a descriptor: raise the limit of open files, the container's own or the host \
+             program's",
+        ),
+        (Step::SessionKeyring {}, libc::EDQUOT, _) => fixed(
+            "the user has as many keys as it may (the sysctl kernel.keys.maxkeys): raise that, end other \
+             containers, or deny `SyscallGroup::Keyrings`, so that none is needed",
+        ),
         (_, libc::EMFILE, _) => fixed(OPEN_FILES),
         _ => None,
     }

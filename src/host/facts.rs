@@ -14,6 +14,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{SysconfVar, sysconf};
 
 use super::cgroup::{GroupPlan, Layout};
+use super::sys;
 use crate::config::Description;
 use crate::config::mounts::{Bind, BindSource, Operation, Overlay, Root, Upper};
 use crate::config::{IdMap, IdMapping, Namespaces, Resource};
@@ -67,6 +68,7 @@ pub(super) fn gather(container: &Description, layout: &Layout) -> Result<Facts> 
     facts.cpu_meter = layout.cpu_meter();
     facts.fallbacks = layout.fallbacks.clone();
     facts.cpus = cpus();
+    facts.pass = pass().map_err(|error| Error::io("host", "random numbers", &error))?;
     facts.sources = sources(container)?;
     if !new_mounts {
         return Ok(facts);
@@ -95,6 +97,16 @@ fn cpus() -> u64 {
         let online = sysconf(SysconfVar::_NPROCESSORS_ONLN).ok().flatten();
         online.map_or(1, |count| count.max(1) as u64)
     })
+}
+
+/// Drawn once: a run cannot see those of another one, as the launcher's memory is gone when it begins.
+fn pass() -> io::Result<[u64; 3]> {
+    static PASS: OnceLock<[u64; 3]> = OnceLock::new();
+    if let Some(pass) = PASS.get() {
+        return Ok(*pass);
+    }
+    let pass = sys::random_numbers()?;
+    Ok(*PASS.get_or_init(|| pass))
 }
 
 fn hard_limit(resource: NixResource) -> u64 {

@@ -11,6 +11,7 @@ mod id_maps;
 #[cfg(feature = "landlock")]
 mod landlock;
 mod launcher;
+mod notifier;
 mod output;
 mod spawn;
 mod stdio;
@@ -18,6 +19,7 @@ mod sys;
 mod terms;
 
 pub use child::{Child, Output};
+pub use notifier::{Notification, Notifier};
 
 pub(crate) use facts::privileged;
 #[cfg(feature = "landlock")]

@@ -15,6 +15,7 @@ use super::cgroup::{self, Groups, Layout};
 use super::channel::{self, Channel, Received};
 use super::child::{self, Child, Running};
 use super::launcher::launcher;
+use super::notifier::Notifier;
 use super::stdio::Stream;
 use super::sys::Attached;
 use super::terms::Terms;
@@ -25,7 +26,8 @@ use crate::config::namespaces::SourceKind;
 use crate::config::stdio::Stdio;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{self, Plan, Resource};
-use crate::wire::{Command, Header, Record};
+use crate::seccomp::Listener;
+use crate::wire::{self, Command, Header, Record};
 
 /// The steps of a run, in words.
 pub(crate) fn explain(container: &Description) -> Result<String> {
@@ -114,8 +116,8 @@ fn start(plan: &Plan, streams: [Stream; 3], groups: Groups, terms: Terms) -> Res
     let opened = Opened::open(plan, &streams, &groups)?;
     let starting = clone_init(plan)?;
     let started = starting.set_up(plan, &opened);
-    let (workload, workload_pid) = match started {
-        Ok(Some(workload)) => workload,
+    let Started { pidfd: workload, pid: workload_pid, listener } = match started {
+        Ok(Some(started)) if started.listener.is_some() == (plan.listener == Listener::Host) => started,
         other => {
             starting.abandon(plan.init_is_pid_1());
             return Err(other.err().unwrap_or_else(diagnose::no_room_for_the_workloads_pidfd));
@@ -127,6 +129,7 @@ fn start(plan: &Plan, streams: [Stream; 3], groups: Groups, terms: Terms) -> Res
         stdin: stdin.map(ChildStdin::from),
         stdout: stdout.map(ChildStdout::from),
         stderr: stderr.map(ChildStderr::from),
+        notifier: listener.map(Notifier::new),
         running: Running {
             channel,
             init: pidfd,
@@ -230,7 +233,7 @@ fn clone_init(plan: &Plan) -> Result<Starting> {
 
 impl Starting {
     /// Sends the plan and follows the set-up to its end.
-    fn set_up(&self, plan: &Plan, opened: &Opened) -> Result<Option<(OwnedFd, u32)>> {
+    fn set_up(&self, plan: &Plan, opened: &Opened) -> Result<Option<Started>> {
         if let (Some(maps), true) = (&plan.id_maps, plan.clone_flags & libc::CLONE_NEWUSER as u32 != 0) {
             id_maps::write(maps, self.pid)?;
         }
@@ -245,6 +248,12 @@ impl Starting {
             meter: u64::from(plan.meter),
             killer: u64::from(plan.killer),
             clock_offset: plan.clock_offset,
+            listener: match plan.listener {
+                Listener::None => wire::listener::NONE,
+                Listener::Kill => wire::listener::KILL,
+                Listener::Report => wire::listener::REPORT,
+                Listener::Host => wire::listener::HOST,
+            },
         };
         // A launcher that ends early says why in its answer, or by its end.
         let sent = self.channel.send_plan(self.pidfd.as_fd(), &header, &opened.numbers, &body);
@@ -257,7 +266,7 @@ impl Starting {
     }
 
     /// Returns the workload, if the plan has one.
-    fn follow(&self, plan: &Plan) -> Result<Option<(OwnedFd, u32)>> {
+    fn follow(&self, plan: &Plan) -> Result<Option<Started>> {
         // A workload in the same PID namespace can stop init before that has said that all is well.
         let patience = if plan.init_is_pid_1() { PollTimeout::NONE } else { child::NUDGE_INTERVAL.into() };
         loop {
@@ -297,17 +306,25 @@ impl Starting {
     }
 }
 
-/// The workload as init announced it; `None` for a plan without one.
-fn started(message: Attached, vouched: bool) -> Result<Option<(OwnedFd, u32)>> {
+/// The workload as init announced it.
+struct Started {
+    pidfd: OwnedFd,
+    pid: u32,
+    /// The listener of its filter, if the host is to have it.
+    listener: Option<OwnedFd>,
+}
+
+/// `None` for a plan without a workload.
+fn started(message: Attached, vouched: bool) -> Result<Option<Started>> {
     let Some(pidfd) = message.fd else { return Ok(None) };
-    match message.pid {
-        Some(pid) if vouched => Ok(Some((pidfd, pid))),
+    let pid = match message.pid {
+        Some(pid) if vouched => pid,
         _ => {
-            let pid = pid_of(&pidfd);
             let what = "the process id of the workload (in /proc)";
-            Ok(Some((pidfd, pid.map_err(|error| Error::io("host", what, &error))?)))
+            pid_of(&pidfd).map_err(|error| Error::io("host", what, &error))?
         }
-    }
+    };
+    Ok(Some(Started { pidfd, pid, listener: message.listener }))
 }
 
 /// The number of the process that a pidfd refers to; 0 when it has been reaped and has none any more.

@@ -254,13 +254,15 @@ pub(crate) fn borrow_number(number: RawFd) -> Option<BorrowedFd<'static>> {
 #[derive(Debug, Default)]
 pub(crate) struct Attached {
     pub fd: Option<OwnedFd>,
+    /// A second descriptor, if there was one.
+    pub listener: Option<OwnedFd>,
     /// The process of the message's credentials, as this PID namespace numbers it.
     pub pid: Option<u32>,
 }
 
 /// Receives what is there of a message, and what is attached to it. Does not block.
 pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> nix::Result<(usize, Attached)> {
-    let mut space = nix::cmsg_space!([RawFd; 1], libc::ucred);
+    let mut space = nix::cmsg_space!([RawFd; 2], libc::ucred);
     let mut iov = [io::IoSliceMut::new(buffer)];
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
     let message = recvmsg::<()>(socket.as_raw_fd(), &mut iov, Some(&mut space), flags)?;
@@ -270,7 +272,7 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> nix::Result<
             ControlMessageOwned::ScmRights(numbers) => {
                 // SAFETY: the kernel has just installed these descriptors, and nobody else knows them.
                 let mut owned = numbers.into_iter().map(|number| unsafe { OwnedFd::from_raw_fd(number) });
-                attached.fd = owned.next();
+                (attached.fd, attached.listener) = (owned.next(), owned.next());
             }
             ControlMessageOwned::ScmCredentials(credentials) => {
                 attached.pid = u32::try_from(credentials.pid()).ok();
@@ -279,4 +281,55 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> nix::Result<
         }
     }
     Ok((message.bytes, attached))
+}
+
+/// Numbers from the kernel's generator: see getrandom(2).
+pub(crate) fn random_numbers<const N: usize>() -> io::Result<[u64; N]> {
+    let mut numbers = [0u64; N];
+    let size = size_of_val(&numbers);
+    // SAFETY: the buffer is `size` bytes long, and any bytes are valid numbers.
+    let filled = check(unsafe { libc::getrandom(numbers.as_mut_ptr().cast(), size, 0) } as libc::c_long)?;
+    if filled as usize == size { Ok(numbers) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+}
+
+/// Calls ioctl(2) of a filter's listener with a structure that belongs to the request.
+fn listener_ioctl<T>(
+    listener: BorrowedFd<'_>,
+    request: libc::Ioctl,
+    argument: &mut T,
+) -> io::Result<libc::c_long> {
+    // SAFETY: the callers pair each request with the structure that seccomp_unotify(2) gives for it, which the
+    // kernel reads and writes within its size.
+    let result = unsafe { libc::ioctl(listener.as_raw_fd(), request, argument as *mut T) };
+    check(libc::c_long::from(result))
+}
+
+/// The next call that waits: see seccomp_unotify(2).
+pub(crate) fn receive_notification(listener: BorrowedFd<'_>) -> io::Result<libc::seccomp_notif> {
+    // SAFETY: the structure is plain numbers; the kernel wants it zeroed.
+    let mut notification: libc::seccomp_notif = unsafe { std::mem::zeroed() };
+    listener_ioctl(listener, libc::SECCOMP_IOCTL_NOTIF_RECV as libc::Ioctl, &mut notification)?;
+    Ok(notification)
+}
+
+/// What becomes of a call that waits.
+pub(crate) fn answer_notification(
+    listener: BorrowedFd<'_>,
+    mut answer: libc::seccomp_notif_resp,
+) -> io::Result<()> {
+    listener_ioctl(listener, libc::SECCOMP_IOCTL_NOTIF_SEND as libc::Ioctl, &mut answer).map(drop)
+}
+
+/// Fails with ENOENT where the call does not wait any more.
+pub(crate) fn check_notification(listener: BorrowedFd<'_>, mut id: u64) -> io::Result<()> {
+    listener_ioctl(listener, libc::SECCOMP_IOCTL_NOTIF_ID_VALID as libc::Ioctl, &mut id).map(drop)
+}
+
+/// Puts a duplicate of a descriptor into the process whose call waits; returns its number there.
+pub(crate) fn add_descriptor(
+    listener: BorrowedFd<'_>,
+    mut request: libc::seccomp_notif_addfd,
+) -> io::Result<i32> {
+    listener_ioctl(listener, libc::SECCOMP_IOCTL_NOTIF_ADDFD as libc::Ioctl, &mut request)
+        .map(|number| number as i32)
 }

@@ -8,8 +8,9 @@ use super::cgroup::{Groups, Layout};
 use crate::config::limits::Limits;
 use crate::config::{Description, Limit};
 use crate::report::{Cause, Enforcement, Report};
+use crate::seccomp::Syscall;
 use crate::usage::{Figure, Usage};
-use crate::wire::{End, Ending};
+use crate::wire::{Calls, End, Ending};
 
 /// What the report compares with what was used.
 #[derive(Debug)]
@@ -64,7 +65,11 @@ impl Terms {
         groups.fill_in(&mut usage, Duration::from_nanos(end.setup));
         let reached = self.reached(&usage, status, groups, output_exceeded);
         let cause = cause(end.ending, status, &reached);
-        Report { cause, status, usage, reached, enforced_by: self.enforced_by.clone() }
+        let violation = end.violation.checked_sub(1).map(|number| Syscall::from_number(number as u32));
+        let would_be_denied = (0..=Calls::LAST).filter(|number| end.reported.contains(*number));
+        let would_be_denied = would_be_denied.map(Syscall::from_number).collect();
+        let enforced_by = self.enforced_by.clone();
+        Report { cause, status, usage, reached, enforced_by, violation, would_be_denied }
     }
 
     /// In the order in which they decide on the cause.
@@ -120,6 +125,7 @@ fn cause(ending: Ending, status: ExitStatus, reached: &[Limit]) -> Cause {
         Ending::WallTime => Cause::WallTime,
         Ending::CpuTime => Cause::CpuTime,
         Ending::Output => Cause::Output,
+        Ending::Seccomp => Cause::Seccomp,
         Ending::Own if has(Limit::Memory) && !status.success() => Cause::Memory,
         Ending::Own if has(Limit::Output) || has(Limit::FileSize) => Cause::Output,
         Ending::Own if has(Limit::CpuTime) => Cause::CpuTime,
@@ -174,6 +180,7 @@ mod tests {
         assert_eq!(cause_of(Ending::WallTime, KILLED, &everything), Cause::WallTime);
         assert_eq!(cause_of(Ending::CpuTime, KILLED, &everything), Cause::CpuTime);
         assert_eq!(cause_of(Ending::Output, KILLED, &everything), Cause::Output);
+        assert_eq!(cause_of(Ending::Seccomp, KILLED, &everything), Cause::Seccomp);
     }
 
     #[test]

@@ -63,6 +63,9 @@ pub mod nr {
     pub const PRLIMIT64: usize = 302;
     pub const STATX: usize = 332;
     pub const SETNS: usize = 308;
+    pub const SOCKETPAIR: usize = 53;
+    pub const KEYCTL: usize = 250;
+    pub const SECCOMP: usize = 317;
 }
 
 /// System call numbers.
@@ -127,6 +130,9 @@ pub mod nr {
     pub const PRLIMIT64: usize = 261;
     pub const STATX: usize = 291;
     pub const SETNS: usize = 268;
+    pub const SOCKETPAIR: usize = 199;
+    pub const KEYCTL: usize = 219;
+    pub const SECCOMP: usize = 277;
 }
 
 /// System calls newer than the common numbering have one number everywhere.
@@ -238,7 +244,9 @@ pub const SCM_CREDENTIALS: i32 = 2;
 pub const MSG_WAITALL: u32 = 0x100;
 pub const MSG_NOSIGNAL: u32 = 0x4000;
 pub const MSG_CMSG_CLOEXEC: u32 = 0x4000_0000;
+pub const AF_UNIX: i32 = 1;
 pub const AF_INET: i32 = 2;
+pub const SOCK_STREAM: i32 = 1;
 pub const SOCK_DGRAM: i32 = 2;
 pub const SOCK_CLOEXEC: i32 = O_CLOEXEC;
 pub const SIOCSIFFLAGS: u64 = 0x8914;
@@ -254,6 +262,7 @@ pub const PR_SET_DUMPABLE: i32 = 4;
 pub const PR_SET_KEEPCAPS: i32 = 8;
 pub const PR_SET_NAME: i32 = 15;
 pub const PR_CAPBSET_DROP: i32 = 24;
+pub const PR_SET_SECUREBITS: i32 = 28;
 pub const PR_SET_CHILD_SUBREAPER: i32 = 36;
 pub const PR_SET_TIMERSLACK: i32 = 29;
 pub const PR_SET_NO_NEW_PRIVS: i32 = 38;
@@ -484,4 +493,58 @@ pub struct Stat {
     pub inode: u64,
     pub mode: u32,
     pub rest: [u32; 27],
+}
+
+/// `linux/keyctl.h`.
+pub const KEYCTL_JOIN_SESSION_KEYRING: i32 = 1;
+
+pub const SECCOMP_SET_MODE_FILTER: u32 = 1;
+pub const SECCOMP_FILTER_FLAG_NEW_LISTENER: u32 = 1 << 3;
+pub const SECCOMP_USER_NOTIF_FLAG_CONTINUE: u32 = 1;
+pub const SECCOMP_IOCTL_NOTIF_RECV: u64 = 0xc050_2100;
+pub const SECCOMP_IOCTL_NOTIF_SEND: u64 = 0xc018_2101;
+
+/// The instruction set, as filters are told: `AUDIT_ARCH_*` of `linux/audit.h`.
+#[cfg(target_arch = "x86_64")]
+pub const AUDIT_ARCH: u32 = 0xc000_003e;
+/// The instruction set, as filters are told: `AUDIT_ARCH_*` of `linux/audit.h`.
+#[cfg(target_arch = "aarch64")]
+pub const AUDIT_ARCH: u32 = 0xc000_00b7;
+
+/// `struct sock_filter`.
+#[repr(C)]
+pub struct SockFilter {
+    pub code: u16,
+    pub jumps: [u8; 2],
+    pub operand: u32,
+}
+
+/// `struct sock_fprog`. The instructions need not be aligned: the kernel copies them.
+#[repr(C)]
+pub struct SockFprog {
+    pub length: u16,
+    pub filter: *const u8,
+}
+
+/// `struct seccomp_notif`, with `struct seccomp_data` in it.
+#[repr(C)]
+#[derive(Default)]
+pub struct Notification {
+    pub id: u64,
+    pub pid: u32,
+    pub flags: u32,
+    pub number: i32,
+    pub architecture: u32,
+    pub instruction_pointer: u64,
+    pub arguments: [u64; 6],
+}
+
+/// `struct seccomp_notif_resp`.
+#[repr(C)]
+#[derive(Default)]
+pub struct NotificationAnswer {
+    pub id: u64,
+    pub value: i64,
+    pub error: i32,
+    pub flags: u32,
 }

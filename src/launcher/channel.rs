@@ -3,7 +3,7 @@
 use super::abi;
 use super::shared::Shared;
 use super::state::{Descriptors, Failure, Plan};
-use super::sys::{self, Control, Errno, Fd, Result, Spawned};
+use super::sys::{self, Control, Errno, Fd, Pass, Result, Spawned};
 use crate::wire::{CONTROL_FD, Command, HOST_FD, Header, Record};
 
 const CONTROL: Fd = Fd(CONTROL_FD);
@@ -73,10 +73,13 @@ pub fn send(record: &Record) {
 
 /// Tells that the workload runs: with its pidfd, and with its process id, which the kernel translates to the
 /// host's PID namespace. To vouch for another process needs CAP_SYS_ADMIN where the PID namespace belongs;
-/// where init lacks that, the host finds the number by itself.
-pub fn send_started(workload: &Spawned) {
+/// where init lacks that, the host finds the number by itself. A listener that the host is to have goes along.
+pub fn send_started(workload: &Spawned, listener: Option<Fd>) {
     let mut control = Control::new();
-    let rights = control.write(0, abi::SCM_RIGHTS, [workload.pidfd.0]);
+    let rights = match listener {
+        Some(listener) => control.write(0, abi::SCM_RIGHTS, [workload.pidfd.0, listener.0]),
+        None => control.write(0, abi::SCM_RIGHTS, [workload.pidfd.0]),
+    };
     let (uid, gid) = sys::user_and_group();
     let credentials = control.write(rights, abi::SCM_CREDENTIALS, [workload.pid, uid as i32, gid as i32]);
     let vouched = Record::Started { vouched: true }.encode();
@@ -84,6 +87,20 @@ pub fn send_started(workload: &Spawned) {
         let silent = Record::Started { vouched: false }.encode();
         let _ = sys::send(CONTROL, &silent, &mut control, rights);
     }
+}
+
+/// Hands a descriptor over, from under a filter that knows the pass.
+pub fn hand_over(socket: Fd, fd: Fd, pass: Pass) -> Result<()> {
+    let mut control = Control::new();
+    let length = control.write(0, abi::SCM_RIGHTS, [fd.0]);
+    sys::send_with(socket, &[0], &mut control, length, pass).map(drop)
+}
+
+/// Takes a descriptor that was handed over.
+pub fn take_over(socket: Fd) -> Result<Fd> {
+    let mut control = Control::new();
+    let length = sys::receive(socket, &mut [0], &mut control)?;
+    read_descriptors(control.bytes.get(..length).unwrap_or_default()).get(0)
 }
 
 /// The host's next command; `None` at end of file.
@@ -119,12 +136,12 @@ impl Reporter {
     }
 
     /// Reports and ends the process.
-    pub fn failed(self, step: u32, failure: Failure) -> ! {
+    pub fn failed(self, step: u32, failure: Failure, pass: Pass) -> ! {
         match self {
             Reporter::Control => send(&setup_failed(step, failure)),
             Reporter::Init(shared) => shared.fail(step, failure),
         }
-        sys::exit(1)
+        sys::exit_with(1, pass)
     }
 }
 

@@ -3,12 +3,13 @@
 
 use super::abi::{self, PollFd};
 use super::channel;
+use super::listener::Listener;
 use super::meter::{Meter, Source};
 use super::processes::Processes;
 use super::shared::Shared;
 use super::state::{Places, Plan};
 use super::sys::{self, Fd, Spawned};
-use crate::wire::{CONTROL_FD, Command, End, Ending, HOST_FD, Record};
+use crate::wire::{CONTROL_FD, Command, End, Ending, HOST_FD, Record, listener};
 
 /// What init watches and knows.
 struct Init {
@@ -22,18 +23,33 @@ struct Init {
     meter: Meter,
     ending: Ending,
     processes: Processes,
+    listener: Listener,
 }
 
-/// Takes over when the child has become the workload, or has failed. Its clock is ahead by `offset`.
-pub fn main(plan: &Plan, places: &Places, shared: Shared, offset: i64, workload: &Spawned) -> ! {
+/// Takes over when the child has become the workload, or has failed. Its clock is ahead by `offset`. The listener
+/// of its filter waits in `messages`.
+pub fn main(
+    plan: &Plan,
+    places: &Places,
+    shared: Shared,
+    offset: i64,
+    workload: &Spawned,
+    messages: Option<Fd>,
+) -> ! {
     if let Some((step, failure)) = shared.failure() {
         let _ = sys::reap(true);
         channel::send(&channel::setup_failed(step, failure));
         sys::exit(1);
     }
-    channel::send_started(workload);
+    let listener = match messages.map(channel::take_over).transpose() {
+        Ok(listener) => listener,
+        Err(_) => sys::exit(1),
+    };
+    let is_the_hosts = plan.header.listener == listener::HOST;
+    channel::send_started(workload, listener.filter(|_| is_the_hosts));
     let started = shared.started().wrapping_sub(offset as u64);
-    match Init::new(plan, places, workload.pid, started, shared.used_before()) {
+    let used = shared.used_before();
+    match Init::new(plan, places, workload.pid, started, used, listener.filter(|_| !is_the_hosts)) {
         Ok(mut init) => init.run(),
         // Cannot watch, so must not go on: the end of PID 1 is the end of all.
         Err(_) => sys::exit(1),
@@ -64,7 +80,14 @@ fn keep(fd: Option<Fd>, number: i32) -> sys::Result<Option<Fd>> {
 }
 
 impl Init {
-    fn new(plan: &Plan, places: &Places, workload: i32, started: u64, setup: u64) -> sys::Result<Self> {
+    fn new(
+        plan: &Plan,
+        places: &Places,
+        workload: i32,
+        started: u64,
+        setup: u64,
+        listener: Option<Fd>,
+    ) -> sys::Result<Self> {
         // What init goes on using moves to the low numbers. All else is closed: a pipe of the workload
         // must end when the workload ends it. The order matters: what comes later may lie on a number that an
         // earlier one takes only if that is the number of something that has moved.
@@ -74,8 +97,15 @@ impl Init {
         let proc = keep(places.host_proc, 2)?;
         let meter = keep(plan.fds.find(header.meter as u32)?, CONTROL_FD + 1)?;
         let killer = keep(plan.fds.find(header.killer as u32)?, CONTROL_FD + 2)?;
-        let first_unused = CONTROL_FD + 1 + i32::from(meter.is_some()) + i32::from(killer.is_some());
-        sys::close_range(first_unused as u32, u32::MAX)?;
+        let listener = keep(listener, CONTROL_FD + 3)?;
+        for (number, is_used) in
+            (CONTROL_FD + 1..).zip([meter.is_some(), killer.is_some(), listener.is_some()])
+        {
+            if !is_used {
+                sys::close(Fd(number));
+            }
+        }
+        sys::close_range(CONTROL_FD as u32 + 4, u32::MAX)?;
         let processes = Processes::new(proc, killer);
         let source = meter.map_or(Source::Process(workload), Source::Cgroup);
         // Of its capabilities init still needs only the one to end processes of other users.
@@ -91,6 +121,7 @@ impl Init {
             meter,
             ending: Ending::Own,
             processes,
+            listener: Listener::new(listener, header.listener),
         };
         init.limit_wall_time(header.wall_limit);
         Ok(init)
@@ -134,12 +165,16 @@ impl Init {
         let watched = |fd: i32| PollFd { fd, events: abi::POLLIN, revents: 0 };
         let control = if self.host.is_some() { CONTROL_FD } else { -1 };
         let host = self.host.map_or(-1, |fd| fd.0);
-        let mut fds = [watched(control), watched(host), watched(self.children.0)];
+        let mut fds =
+            [watched(control), watched(host), watched(self.children.0), watched(self.listener.number())];
         let timeout = self.until_a_limit_is_reached();
         if sys::poll(&mut fds, timeout).is_err() {
             self.end_workload(Ending::Killed);
         }
-        let [control, host, _] = fds;
+        let [control, host, _, listener] = fds;
+        if listener.revents != 0 && self.listener.heed(listener.revents) {
+            self.end_workload(Ending::Seccomp);
+        }
         if control.revents != 0 {
             self.obey();
         }
@@ -234,6 +269,8 @@ impl Init {
             blocks_written: usage.blocks_written as u64,
             voluntary_switches: usage.voluntary_switches as u64,
             involuntary_switches: usage.involuntary_switches as u64,
+            violation: self.listener.violation,
+            reported: self.listener.reported,
         }
     }
 }

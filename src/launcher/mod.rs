@@ -15,6 +15,7 @@ mod channel;
 mod identity;
 mod init;
 mod landlock;
+mod listener;
 mod meter;
 mod mounts;
 mod paths;
@@ -31,17 +32,21 @@ mod tests;
 
 use crate::wire::item;
 use channel::Reporter;
+use sys::Pass;
 
 /// The whole life of the launcher.
 #[cfg_attr(test, allow(dead_code))]
 pub fn run() -> ! {
     let reporter = Reporter::Control;
     if let Err(errno) = state::become_a_clean_process() {
-        reporter.failed(u32::MAX, errno.into());
+        reporter.failed(u32::MAX, errno.into(), Pass::default());
     }
     let plan = match channel::receive_plan() {
         Ok(plan) => plan,
-        Err(errno) => reporter.failed(u32::MAX, state::Failure { errno, item: item::PLAN }),
+        Err(errno) => {
+            let failure = state::Failure { errno, item: item::PLAN };
+            reporter.failed(u32::MAX, failure, Pass::default())
+        }
     };
     steps::walk(plan)
 }

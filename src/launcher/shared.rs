@@ -3,7 +3,7 @@
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::state::Failure;
-use super::sys::{self, Errno, Result};
+use super::sys::{self, Errno, Pass, Result};
 use crate::wire::item;
 
 /// What the child tells init, through memory that both see, whether or not they share the rest. Init looks
@@ -55,9 +55,9 @@ impl Shared {
     }
 
     /// Notes the time before `execve`, and the CPU time that the set-up has used.
-    pub fn starts_now(self) {
-        self.used().store(sys::own_cpu_time(), Relaxed);
-        self.fields().3.store(sys::now(), Relaxed);
+    pub fn starts_now(self, pass: Pass) {
+        self.used().store(sys::own_cpu_time(pass), Relaxed);
+        self.fields().3.store(sys::now_with(pass), Relaxed);
     }
 
     /// The moment of `execve`, on the clock that the child had then.

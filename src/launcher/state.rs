@@ -97,6 +97,8 @@ pub struct Places {
     pub own: OwnMounts,
     /// The host's /proc.
     pub host_proc: Option<Fd>,
+    /// The socket by which the workload's process hands the listener of its filter to init.
+    pub messenger: Option<Fd>,
 }
 
 /// The numbers of some mounts; more than there is room for are taken for not our own.
@@ -122,8 +124,10 @@ impl OwnMounts {
 impl Places {
     /// Moves what steps after this one still need to numbers from `lowest` on.
     pub fn lift(&mut self, lowest: u32) -> Result<()> {
-        if let Some(proc) = self.host_proc {
-            self.host_proc = Some(sys::duplicate(proc, lowest)?);
+        for place in [&mut self.host_proc, &mut self.messenger] {
+            if let Some(fd) = place {
+                *place = Some(sys::duplicate(*fd, lowest)?);
+            }
         }
         Ok(())
     }
@@ -142,6 +146,10 @@ impl Places {
 
     pub fn host_proc(&self) -> Result<Fd> {
         self.host_proc.ok_or(Errno(abi::EINVAL))
+    }
+
+    pub fn messenger(&self) -> Result<Fd> {
+        self.messenger.ok_or(Errno(abi::EINVAL))
     }
 }
 

@@ -3,12 +3,12 @@
 use core::ffi::CStr;
 
 use super::abi;
-use super::channel::{Reporter, send};
+use super::channel::{self, Reporter, send};
 use super::shared::Shared;
 use super::state::{Failure, In, Outcome, Places, Plan};
-use super::sys::{self, Errno, Fd, Fork, How};
+use super::sys::{self, Errno, Fd, Fork, How, Pass};
 use super::{identity, init, landlock, mounts, system, workload};
-use crate::wire::{Command, Reader, Record, Step, item};
+use crate::wire::{Command, Reader, Record, Step, item, listener};
 
 /// A step as the launcher sees it.
 type ReceivedStep = Step<&'static CStr, &'static [u8]>;
@@ -22,6 +22,10 @@ struct Walk {
     index: u32,
     /// The process was created in the cgroup of the step `start-workload`.
     born_in_cgroup: bool,
+    /// Memory for the pointer tables of `execve`: once there is a filter none can be asked for.
+    scratch: &'static mut [u8],
+    /// What the calls after the filter carry.
+    pass: Pass,
 }
 
 /// Stack for the steps between the creation of the workload's process and `execve`.
@@ -32,7 +36,8 @@ pub fn walk(plan: Plan) -> ! {
     let rest = Reader::new(plan.body);
     let places = Places::default();
     let reporter = Reporter::Control;
-    Walk { plan, rest, places, reporter, index: 0, born_in_cgroup: false }.run()
+    let (scratch, pass) = (Default::default(), Pass::default());
+    Walk { plan, rest, places, reporter, index: 0, born_in_cgroup: false, scratch, pass }.run()
 }
 
 impl Walk {
@@ -48,7 +53,7 @@ impl Walk {
                 None => Err(Failure { errno: Errno(abi::EINVAL), item: item::PLAN }),
             };
             if let Err(failure) = outcome {
-                self.reporter.failed(self.index, failure);
+                self.reporter.failed(self.index, failure, self.pass);
             }
             self.index += 1;
         }
@@ -66,6 +71,7 @@ impl Walk {
         }
         // What init has open and in memory is nobody's business, from the workload's first moment on.
         sys::prctl(abi::PR_SET_DUMPABLE, 0)?;
+        let messages = self.prepare_for_a_listener()?;
         let started = match self.spawn_shared(cgroup, shared) {
             // The kernel does not know how (ENOSYS, E2BIG, EINVAL), or does not let init (EACCES): the process
             // enters the group by itself.
@@ -73,7 +79,17 @@ impl Walk {
             started => started,
         };
         let (workload, offset) = started.item(item::FORK)?;
-        init::main(&self.plan, &self.places, shared, offset, &workload)
+        init::main(&self.plan, &self.places, shared, offset, &workload, messages)
+    }
+
+    /// The socket at which init gets the listener of the workload's filter, if that is to have one.
+    fn prepare_for_a_listener(&mut self) -> Outcome<Option<Fd>> {
+        if self.plan.header.listener == listener::NONE {
+            return Ok(None);
+        }
+        let (ours, theirs) = sys::socket_pair()?;
+        self.places.messenger = Some(theirs);
+        Ok(Some(ours))
     }
 
     /// On shared memory nothing need be copied. Before Linux 6.1 a process that is to enter a new time namespace
@@ -98,6 +114,8 @@ impl Walk {
             reporter: Reporter::Init(shared),
             index: self.index + 1,
             born_in_cgroup: how.cgroup.is_some(),
+            scratch: sys::allocate(self.plan.header.scratch as usize)?,
+            pass: Pass::default(),
         };
         sys::spawn(how, sys::allocate(STACK)?, go_on, sys::allocate_value(walk)?)
     }
@@ -153,6 +171,7 @@ impl Walk {
             Step::StartWorkload { .. } => Ok(()),
             Step::Cgroup { of_start, .. } if of_start != 0 && self.born_in_cgroup => Ok(()),
             Step::Cgroup { fd, .. } => Ok(sys::write_all(fds.get(fd)?, b"0")?),
+            Step::SessionKeyring {} => Ok(identity::leave_session_keyring()?),
             Step::Session {} => Ok(sys::setsid()?),
             Step::LiftDescriptors { above } => {
                 places.lift(above)?;
@@ -169,6 +188,7 @@ impl Walk {
                 Ok(())
             }
             Step::BoundingSet { keep } => Ok(identity::drop_bounding_set(keep)?),
+            Step::Securebits { bits } => Ok(sys::prctl(abi::PR_SET_SECUREBITS, bits as usize)?),
             Step::Groups { gids } => Ok(sys::setgroups(gids)?),
             Step::Identity { uid, gid } => identity::for_workload(uid, gid),
             Step::Capabilities { effective, permitted, inheritable, ambient } => {
@@ -180,14 +200,14 @@ impl Walk {
             Step::DefaultSignals {} => Ok(workload::default_signals()?),
             Step::LandlockRule { fd, path, access } => landlock::add_rule(fds.get(fd)?, path, access),
             Step::LandlockRestrict { fd, .. } => Ok(sys::landlock_restrict_self(fds.get(fd)?)?),
+            Step::Seccomp { program, listener, pass_1, pass_2, pass_3 } => {
+                self.pass = Pass([pass_1, pass_2, pass_3]);
+                attach_filter(places, program, listener != 0, self.pass)
+            }
             Step::Execute { candidates, arguments, environment, strings } => {
                 let counts = workload::Counts { candidates, arguments, environment };
-                workload::execute(
-                    &counts,
-                    strings,
-                    sys::allocate(self.plan.header.scratch as usize)?,
-                    self.reporter,
-                )
+                let scratch = core::mem::take(&mut self.scratch);
+                workload::execute(&counts, strings, scratch, self.reporter, self.pass)
             }
         }
     }
@@ -196,6 +216,14 @@ impl Walk {
 /// The workload's process begins here, on a stack of its own.
 extern "C" fn go_on(walk: &'static mut Walk) -> ! {
     walk.run()
+}
+
+/// From here on this process makes no call that the filter does not know by the pass.
+fn attach_filter(places: &Places, program: &[u8], has_listener: bool, pass: Pass) -> Outcome {
+    if let Some(listener) = sys::set_filter(program, has_listener)? {
+        channel::hand_over(places.messenger()?, listener, pass).item(item::LISTENER)?;
+    }
+    Ok(())
 }
 
 /// Asks the host for the id maps and waits for its word.

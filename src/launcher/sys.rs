@@ -439,17 +439,32 @@ impl PointerTable {
     }
 }
 
+/// By what a filter that denies them to the workload knows the launcher's last calls: numbers that nobody else
+/// knows, in the three argument registers that these calls do not use. The program that is executed does not
+/// get to see them: the kernel clears the registers.
+#[derive(Clone, Copy, Default)]
+pub struct Pass(pub [u64; 3]);
+
 /// Replaces the program. Returns only the error.
-pub fn execve(program: &CStr, arguments: &PointerTable, environment: &PointerTable) -> Errno {
-    match call!(nr::EXECVE, program.as_ptr(), arguments.first, environment.first) {
+pub fn execve(
+    program: &CStr,
+    arguments: &PointerTable,
+    environment: &PointerTable,
+    Pass([a, b, c]): Pass,
+) -> Errno {
+    match call!(nr::EXECVE, program.as_ptr(), arguments.first, environment.first, a, b, c) {
         Ok(_) => Errno(abi::EINVAL),
         Err(error) => error,
     }
 }
 
 pub fn exit(code: i32) -> ! {
+    exit_with(code, Pass::default())
+}
+
+pub fn exit_with(code: i32, Pass([a, b, c]): Pass) -> ! {
     loop {
-        let _ = call!(nr::EXIT_GROUP, code);
+        let _ = call!(nr::EXIT_GROUP, code, 0, 0, a, b, c);
     }
 }
 
@@ -504,22 +519,26 @@ pub fn usage_of_children() -> abi::Rusage {
 
 /// Nanoseconds of the monotonic clock.
 pub fn now() -> u64 {
-    clock(abi::CLOCK_MONOTONIC).unwrap_or_default()
+    now_with(Pass::default())
+}
+
+pub fn now_with(pass: Pass) -> u64 {
+    clock(abi::CLOCK_MONOTONIC, pass).unwrap_or_default()
 }
 
 /// Nanoseconds of CPU time that this process has used.
-pub fn own_cpu_time() -> u64 {
-    clock(abi::CLOCK_PROCESS_CPUTIME_ID).unwrap_or_default()
+pub fn own_cpu_time(pass: Pass) -> u64 {
+    clock(abi::CLOCK_PROCESS_CPUTIME_ID, pass).unwrap_or_default()
 }
 
 /// Nanoseconds of CPU time that all threads of a process have used: clock_getcpuclockid(3).
 pub fn cpu_time_of(pid: i32) -> Result<u64> {
-    clock(!pid << 3 | abi::CPUCLOCK_SCHED)
+    clock(!pid << 3 | abi::CPUCLOCK_SCHED, Pass::default())
 }
 
-fn clock(number: i32) -> Result<u64> {
+fn clock(number: i32, Pass([a, b, c]): Pass) -> Result<u64> {
     let mut time = abi::Timespec::default();
-    call!(nr::CLOCK_GETTIME, number as isize, &raw mut time)?;
+    call!(nr::CLOCK_GETTIME, number as isize, &raw mut time, 0, a, b, c)?;
     Ok((time.sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.nsec as u64))
 }
 
@@ -687,6 +706,45 @@ pub fn inet_socket() -> Result<Fd> {
     call!(nr::SOCKET, abi::AF_INET, abi::SOCK_DGRAM | abi::SOCK_CLOEXEC, 0).map(fd)
 }
 
+/// Two sockets that are connected to each other.
+pub fn socket_pair() -> Result<(Fd, Fd)> {
+    let mut pair = [0i32; 2];
+    call!(nr::SOCKETPAIR, abi::AF_UNIX, abi::SOCK_STREAM | abi::SOCK_CLOEXEC, 0, pair.as_mut_ptr())?;
+    let [one, other] = pair;
+    Ok((Fd(one), Fd(other)))
+}
+
+/// Leaves the session keyring for a new one without a name.
+pub fn join_new_session_keyring() -> Result<()> {
+    call!(nr::KEYCTL, abi::KEYCTL_JOIN_SESSION_KEYRING, null::<u8>()).map(drop)
+}
+
+/// Attaches a seccomp filter, given as the bytes of its instructions; returns its listener if it has one.
+pub fn set_filter(program: &[u8], listener: bool) -> Result<Option<Fd>> {
+    let length = (program.len() / size_of::<abi::SockFilter>()) as u16;
+    let program = abi::SockFprog { length, filter: program.as_ptr() };
+    let flags = if listener { abi::SECCOMP_FILTER_FLAG_NEW_LISTENER } else { 0 };
+    let result = call!(nr::SECCOMP, abi::SECCOMP_SET_MODE_FILTER, flags, &raw const program)?;
+    Ok(listener.then_some(fd(result)))
+}
+
+/// The next call that waits at a listener. None may wait any more, as its process has been killed.
+pub fn receive_notification(listener: Fd) -> Result<abi::Notification> {
+    let mut notification = abi::Notification::default();
+    call!(nr::IOCTL, listener.0, abi::SECCOMP_IOCTL_NOTIF_RECV, &raw mut notification)?;
+    Ok(notification)
+}
+
+/// Lets a call that waits be carried out.
+pub fn let_go_on(listener: Fd, notification: &abi::Notification) {
+    let answer = abi::NotificationAnswer {
+        id: notification.id,
+        flags: abi::SECCOMP_USER_NOTIF_FLAG_CONTINUE,
+        ..abi::NotificationAnswer::default()
+    };
+    let _ = call!(nr::IOCTL, listener.0, abi::SECCOMP_IOCTL_NOTIF_SEND, &raw const answer);
+}
+
 pub fn set_interface_flags(socket: Fd, request: &abi::IfReq) -> Result<()> {
     call!(nr::IOCTL, socket.0, abi::SIOCSIFFLAGS, request as *const abi::IfReq).map(drop)
 }
@@ -743,12 +801,22 @@ pub fn receive(socket: Fd, buffer: &mut [u8], control: &mut Control) -> Result<u
 
 /// Sends bytes with control messages of the given length.
 pub fn send(socket: Fd, bytes: &[u8], control: &mut Control, control_length: usize) -> Result<usize> {
+    send_with(socket, bytes, control, control_length, Pass::default())
+}
+
+pub fn send_with(
+    socket: Fd,
+    bytes: &[u8],
+    control: &mut Control,
+    control_length: usize,
+    Pass([a, b, c]): Pass,
+) -> Result<usize> {
     let mut iov = abi::IoVec { base: bytes.as_ptr().cast_mut(), length: bytes.len() };
     let mut header = message(&mut iov, control, control_length);
     if control_length == 0 {
         header.control = null_mut();
     }
-    call!(nr::SENDMSG, socket.0, &raw mut header, abi::MSG_NOSIGNAL)
+    call!(nr::SENDMSG, socket.0, &raw mut header, abi::MSG_NOSIGNAL, a, b, c)
 }
 
 fn map(length: usize, sharing: i32) -> Result<*mut u8> {

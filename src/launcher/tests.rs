@@ -34,6 +34,7 @@ fn system_call_numbers_are_those_of_libc() {
         nr::SYMLINKAT => libc::SYS_symlinkat, nr::UNSHARE => libc::SYS_unshare,
         nr::SIGNALFD4 => libc::SYS_signalfd4, nr::DUP3 => libc::SYS_dup3,
         nr::PRLIMIT64 => libc::SYS_prlimit64, nr::STATX => libc::SYS_statx, nr::SETNS => libc::SYS_setns,
+        nr::SOCKETPAIR => libc::SYS_socketpair, nr::KEYCTL => libc::SYS_keyctl, nr::SECCOMP => libc::SYS_seccomp,
         nr::PREAD64 => libc::SYS_pread64, nr::WAITID => libc::SYS_waitid, nr::SCHED_GETAFFINITY => libc::SYS_sched_getaffinity,
         nr::SCHED_SETATTR => libc::SYS_sched_setattr, nr_common::CLONE3 => libc::SYS_clone3,
         nr_common::PIDFD_SEND_SIGNAL => libc::SYS_pidfd_send_signal,
@@ -81,6 +82,14 @@ fn constants_are_those_of_libc() {
         abi::SOL_SOCKET => libc::SOL_SOCKET, abi::SCM_RIGHTS => libc::SCM_RIGHTS, abi::SCM_CREDENTIALS => libc::SCM_CREDENTIALS,
         abi::MSG_WAITALL => libc::MSG_WAITALL, abi::MSG_NOSIGNAL => libc::MSG_NOSIGNAL,
         abi::MSG_CMSG_CLOEXEC => libc::MSG_CMSG_CLOEXEC, abi::AF_INET => libc::AF_INET,
+        abi::AF_UNIX => libc::AF_UNIX, abi::SOCK_STREAM => libc::SOCK_STREAM,
+        abi::PR_SET_SECUREBITS => libc::PR_SET_SECUREBITS,
+        abi::KEYCTL_JOIN_SESSION_KEYRING => libc::KEYCTL_JOIN_SESSION_KEYRING,
+        abi::SECCOMP_SET_MODE_FILTER => libc::SECCOMP_SET_MODE_FILTER,
+        abi::SECCOMP_FILTER_FLAG_NEW_LISTENER => libc::SECCOMP_FILTER_FLAG_NEW_LISTENER,
+        abi::SECCOMP_USER_NOTIF_FLAG_CONTINUE => libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE,
+        abi::SECCOMP_IOCTL_NOTIF_RECV => libc::SECCOMP_IOCTL_NOTIF_RECV,
+        abi::SECCOMP_IOCTL_NOTIF_SEND => libc::SECCOMP_IOCTL_NOTIF_SEND,
         abi::SOCK_DGRAM => libc::SOCK_DGRAM, abi::SOCK_CLOEXEC => libc::SOCK_CLOEXEC,
         abi::SIOCSIFFLAGS => libc::SIOCSIFFLAGS, abi::IFF_UP => libc::IFF_UP, abi::IFF_RUNNING => libc::IFF_RUNNING,
         abi::F_SETFD => libc::F_SETFD, abi::F_DUPFD_CLOEXEC => libc::F_DUPFD_CLOEXEC,
@@ -129,6 +138,13 @@ fn layouts_are_those_of_libc() {
         // libc has no such struct; the kernel's is packed.
         size_of::<abi::LandlockPathBeneath>() => 12,
         offset_of!(abi::LandlockPathBeneath, parent) => 8,
+        size_of::<abi::SockFilter>() => size_of::<libc::sock_filter>(),
+        size_of::<abi::SockFprog>() => size_of::<libc::sock_fprog>(),
+        offset_of!(abi::SockFprog, filter) => offset_of!(libc::sock_fprog, filter),
+        size_of::<abi::Notification>() => size_of::<libc::seccomp_notif>(),
+        offset_of!(abi::Notification, number) => offset_of!(libc::seccomp_notif, data),
+        size_of::<abi::NotificationAnswer>() => size_of::<libc::seccomp_notif_resp>(),
+        offset_of!(abi::NotificationAnswer, flags) => offset_of!(libc::seccomp_notif_resp, flags),
     }
 }
 
@@ -146,14 +162,14 @@ fn the_clock_of_a_process_shows_its_cpu_time() {
     let after = sys::cpu_time_of(sys::getpid()).expect("the own clock");
 
     assert!(work > 0 && after > before, "{before} {after}");
-    assert!(sys::own_cpu_time() >= after);
+    assert!(sys::own_cpu_time(sys::Pass::default()) >= after);
 }
 
 #[test]
 fn the_remaining_time_is_that_of_all_cpus_at_work_and_ends_at_the_limit() {
     let meter = |cpus, limit| meter::Meter::new(meter::Source::Process(sys::getpid()), 0, cpus, limit);
     let second = 1_000_000_000u64;
-    let used = sys::own_cpu_time();
+    let used = sys::own_cpu_time(sys::Pass::default());
 
     assert_eq!(meter(2, 0).remaining(), None, "no limit");
     assert_eq!(meter(2, 1).remaining(), Some(0), "reached");

@@ -5,7 +5,7 @@ use core::ffi::CStr;
 use super::abi;
 use super::channel::Reporter;
 use super::state::{Failure, Outcome};
-use super::sys::{self, Errno, PointerTable, Result};
+use super::sys::{self, Errno, Pass, PointerTable, Result};
 use crate::wire::item;
 
 /// The host may ignore or block signals; its workload starts with none ignored or blocked.
@@ -31,6 +31,7 @@ pub fn execute(
     strings: &'static [u8],
     scratch: &'static mut [u8],
     reporter: Reporter,
+    pass: Pass,
 ) -> Outcome {
     let plan_too_small = Failure { errno: Errno(abi::EINVAL), item: item::PLAN };
     let mut rest = Strings { rest: strings };
@@ -43,9 +44,9 @@ pub fn execute(
     let mut failure = Failure { errno: Errno(abi::ENOENT), item: item::WHOLE };
     for candidate in (Strings { rest: strings }).take(counts.candidates as usize) {
         if let Reporter::Init(shared) = reporter {
-            shared.starts_now();
+            shared.starts_now(pass);
         }
-        let errno = sys::execve(candidate, &arguments, &environment);
+        let errno = sys::execve(candidate, &arguments, &environment, pass);
         match errno.0 {
             abi::ENOENT | abi::ENOTDIR => {}
             abi::EACCES => failure.errno = errno,

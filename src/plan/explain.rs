@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::fmt::Write;
 
 use super::{IdMaps, Plan, Step};
-use crate::config::{Capabilities, IdMap, Namespaces};
+use crate::config::{Capabilities, IdMap, Namespaces, Securebits};
 use crate::wire::NO_FD;
 use libc::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
 
@@ -61,6 +61,10 @@ fn mount_attributes(attributes: u64) -> String {
 fn capabilities(bits: u64) -> String {
     let names: Vec<_> = Capabilities::from_bits_truncate(bits).iter_names().map(|(name, _)| name).collect();
     if names.is_empty() { "none".into() } else { names.join(" ") }
+}
+
+fn securebits(bits: u32) -> String {
+    Securebits::from_bits_retain(bits).iter_names().map(|(name, _)| name).collect::<Vec<_>>().join(" ")
 }
 
 fn limit(value: u64) -> String {
@@ -127,6 +131,11 @@ impl Step {
             Step::Personality { persona } => format!("{persona:#x} (addresses not randomised)"),
             Step::Umask { mask } => format!("{mask:03o}"),
             Step::BoundingSet { keep } => format!("keep {}", capabilities(*keep)),
+            Step::Securebits { bits } => securebits(*bits),
+            Step::Seccomp { program, listener, .. } => {
+                let listener = if *listener == 0 { "" } else { ", with a listener" };
+                format!("{} instructions{listener}", program.len() / size_of::<libc::sock_filter>())
+            }
             Step::Groups { gids } => match gids.len() / 4 {
                 0 => "none".into(),
                 count => format!("{count} supplementary"),
@@ -147,6 +156,7 @@ impl Step {
             | Step::EnterRoot {}
             | Step::Loopback {}
             | Step::HostProc {}
+            | Step::SessionKeyring {}
             | Step::Session {}
             | Step::NoNewPrivs {}
             | Step::ParentDeath {}

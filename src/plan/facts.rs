@@ -30,6 +30,8 @@ pub(crate) struct Facts {
     pub fallbacks: Vec<Limit>,
     /// CPUs of the machine.
     pub cpus: u64,
+    /// Numbers that nobody else knows, by which a filter lets the launcher's last calls pass.
+    pub pass: [u64; 3],
 }
 
 impl Facts {

@@ -33,6 +33,7 @@ use crate::config::Description;
 use crate::config::mounts::BindSource;
 use crate::config::namespaces::SourceKind;
 use crate::error::{Error, Result};
+use crate::seccomp::Listener;
 use crate::wire;
 
 /// A step as the host holds it.
@@ -92,6 +93,8 @@ pub(crate) struct Plan {
     pub clock_offset: i64,
     /// Bytes for the pointer tables of `execve`.
     pub scratch: usize,
+    /// Who listens to the workload's filter.
+    pub listener: Listener,
 }
 
 /// A plan in the making.
@@ -140,6 +143,7 @@ impl Plan {
             killer: wire::NO_FD,
             clock_offset: 0,
             scratch: 0,
+            listener: Listener::None,
         }
     }
 

@@ -462,7 +462,7 @@ fn the_workload_is_created_in_a_group_of_v2_and_moves_to_those_of_v1() {
     });
     assert_eq!(of_start.collect::<Vec<_>>(), [0, 1]);
     let start = plan.steps.iter().find_map(|step| match step {
-        Step::StartWorkload { cgroup } => plan.resources.get(*cgroup as usize),
+        Step::StartWorkload { cgroup, .. } => plan.resources.get(*cgroup as usize),
         _ => None,
     });
     assert!(matches!(start, Some(super::Resource::CgroupDirectory(1))), "{start:?}");
@@ -546,8 +546,8 @@ mod landlock {
     fn the_rules_follow_all_that_prepares_the_workload_and_share_one_ruleset() {
         for container in [program(), program().namespaces(Namespaces::empty())] {
             let plan = plan(&container.landlock(policy()), &ordinary());
-            let last: Vec<_> = names(&plan).into_iter().rev().take(4).collect();
-            assert_eq!(last, ["exec", "landlock", "landlock-rule", "landlock-rule"]);
+            let last: Vec<_> = names(&plan).into_iter().rev().take(5).collect();
+            assert_eq!(last, ["exec", "seccomp", "landlock", "landlock-rule", "landlock-rule"]);
             assert!(position(&plan, "no-new-privs") < position(&plan, "landlock-rule"));
             assert!(position(&plan, "working-directory") < position(&plan, "landlock-rule"));
             assert!(position(&plan, "default-signals") < position(&plan, "landlock-rule"));

@@ -12,7 +12,7 @@ use crate::config::mounts::{BindSource, FileConfig, Operation, Overlay, Root, Tm
 use crate::config::namespaces::{NamespaceConfig, Namespaces};
 use crate::config::program::Program;
 use crate::config::stdio::StdioConfig;
-use crate::config::{Description, IoLimit};
+use crate::config::{Capabilities, Description, IoLimit};
 use crate::error::{Error, Result};
 
 /// The longest host name, `__NEW_UTS_LEN`.
@@ -36,10 +36,22 @@ pub(crate) fn validate(container: &Description) -> Result<()> {
     limits(&container.limits)?;
     #[cfg(feature = "landlock")]
     super::landlock::validate(container)?;
+    seccomp(container)?;
     if container.limits.disk.is_some() && !container.namespaces.new.contains(Namespaces::MOUNT) {
         return Err(Error::invalid("disk", "a limit of disk needs a new mount namespace"));
     }
     Ok(())
+}
+
+/// The kernel takes a filter from a process that can gain no privileges, or may do everything.
+fn seccomp(container: &Description) -> Result<()> {
+    let identity = &container.identity;
+    let may = identity.no_new_privs || identity.capabilities.effective.contains(Capabilities::SYS_ADMIN);
+    if may || !container.seccomp.is_confined() {
+        return Ok(());
+    }
+    let error = Error::invalid("seccomp", "a filter without no_new_privs needs the capability SYS_ADMIN");
+    Err(error.with_remedy("leave `no_new_privs` on, or do without a filter by `Seccomp::unconfined`"))
 }
 
 fn program(program: &Program) -> Result<()> {

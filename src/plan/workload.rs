@@ -8,6 +8,7 @@ use super::{Builder, IdMaps, Resource, Step};
 use crate::config::identity::Capabilities;
 use crate::config::{IdMap, Limit, Namespaces, Resource as Limited};
 use crate::error::{Error, ErrorKind, Result};
+use crate::seccomp::{Architecture, Circumstances, Listener};
 use crate::wire::NO_FD;
 
 /// Where programs are looked for when the workload has no `PATH`, as execvp(3) does.
@@ -22,6 +23,11 @@ impl Builder<'_> {
     pub(super) fn workload(&mut self) -> Result<()> {
         self.limits_of_time();
         self.cgroups()?;
+        // Where the filter denies what reads keys, those of the host program are out of reach as it is. A new
+        // keyring costs a key of the user's quota, of which an ordinary user has 200.
+        let may_use_keys =
+            ["keyctl", "add_key", "request_key"].iter().any(|call| self.container.seccomp.may_allow(call));
+        self.push_if(may_use_keys, Step::SessionKeyring {});
         self.push(Step::Session {});
         self.descriptors();
         self.attributes();
@@ -34,7 +40,20 @@ impl Builder<'_> {
         self.push(Step::DefaultSignals {});
         #[cfg(feature = "landlock")]
         self.landlock()?;
+        self.seccomp()?;
         self.execute()
+    }
+
+    /// Last of all: the steps before it need calls that it denies.
+    fn seccomp(&mut self) -> Result<()> {
+        let circumstances = Circumstances { architecture: Architecture::NATIVE, pass: self.facts.pass };
+        let Some(filter) = self.container.seccomp.filter(&circumstances)? else { return Ok(()) };
+        self.plan.listener = filter.listener;
+        let [pass_1, pass_2, pass_3] = filter.pass;
+        let listener = u32::from(filter.listener != Listener::None);
+        let program = filter.program.clone();
+        self.push(Step::Seccomp { program, listener, pass_1, pass_2, pass_3 });
+        Ok(())
     }
 
     fn push_if(&mut self, wanted: bool, step: Step) {
@@ -201,6 +220,8 @@ impl Builder<'_> {
         let sets = self.container.identity.capabilities;
         if self.has_capabilities() {
             self.push(Step::BoundingSet { keep: sets.bounding.bits() });
+            let bits = self.container.identity.securebits().bits();
+            self.push_if(bits != 0, Step::Securebits { bits });
         }
         let may_set_groups = match &self.plan.id_maps {
             Some(maps) => maps.may_set_groups(),

@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use cofferdam::Container;
+use cofferdam::{Container, Seccomp};
 
 use super::text;
 
@@ -42,11 +42,13 @@ pub fn this_test_through(program: &str, arguments: &[&str], name: &str) -> Comma
     command
 }
 
-/// A container that runs this test program again for one test that acts as a helper.
+/// A container that runs this test program again for one test that acts as a helper, and that may make containers
+/// of its own.
 pub fn this_test_in_container(name: &str) -> Container {
     let program = std::env::current_exe().expect("the test program");
     Container::new()
         .bind_read_only(program, "/tmp/test-program")
+        .seccomp(Seccomp::unconfined())
         .command("/tmp/test-program")
         .args(arguments(name))
         .env(HELPER, name)

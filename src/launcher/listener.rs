@@ -1,0 +1,50 @@
+//! The listener of the workload's filter, where init is the one who is told.
+
+use super::abi;
+use super::sys::{self, Fd};
+use crate::wire::{Calls, listener};
+
+/// What init is told, and what it does about it.
+pub struct Listener {
+    fd: Option<Fd>,
+    reports: bool,
+    /// One more than the number of the call that was the end; 0 before.
+    pub violation: u64,
+    /// The calls that were let through.
+    pub reported: Calls,
+}
+
+impl Listener {
+    pub fn new(fd: Option<Fd>, purpose: u64) -> Self {
+        let reports = purpose == listener::REPORT;
+        Listener { fd, reports, violation: 0, reported: Calls::default() }
+    }
+
+    /// What to poll; -1 where there is nothing.
+    pub fn number(&self) -> i32 {
+        self.fd.map_or(-1, |fd| fd.0)
+    }
+
+    /// Reacts to what poll(2) said; returns whether a call is the end of the container.
+    pub fn heed(&mut self, events: i16) -> bool {
+        let Some(fd) = self.fd else { return false };
+        if events & abi::POLLIN == 0 {
+            // No process is left that could call.
+            self.fd = None;
+            return false;
+        }
+        // It fails where the process that called has been killed meanwhile.
+        let Ok(call) = sys::receive_notification(fd) else { return false };
+        // Only calls of this architecture can be told from each other.
+        let number = if call.architecture == abi::AUDIT_ARCH { call.number as u32 } else { Calls::LAST };
+        if self.reports {
+            self.reported.insert(number);
+            sys::let_go_on(fd, &call);
+            return false;
+        }
+        if self.violation == 0 {
+            self.violation = u64::from(number) + 1;
+        }
+        true
+    }
+}

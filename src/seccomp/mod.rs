@@ -1,0 +1,28 @@
+//! Seccomp filters: from a policy, which is data, to a program for the kernel. Pure, and without a view of the
+//! host: see seccomp(2).
+
+mod action;
+mod group;
+mod policy;
+mod presets;
+mod program;
+mod resolve;
+mod rule;
+mod syscall;
+mod table;
+
+#[cfg(test)]
+mod interpreter;
+#[cfg(test)]
+mod tests;
+
+pub use action::SeccompAction;
+pub use group::SyscallGroup;
+pub use policy::Seccomp;
+pub use rule::{Comparison, SyscallRule};
+pub use syscall::Syscall;
+
+pub(crate) use action::Listener;
+pub(crate) use policy::SeccompConfig;
+pub(crate) use resolve::Circumstances;
+pub(crate) use syscall::Architecture;

@@ -1,0 +1,215 @@
+//! From a policy to what becomes of each number.
+
+use std::collections::HashMap;
+
+use seccompiler::{SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompRule};
+
+use super::action::{Listener, SeccompAction};
+use super::policy::{Base, Seccomp};
+use super::program::Filter;
+use super::rule::{self, SyscallRule};
+use super::syscall::{Architecture, is_known};
+use crate::error::{Error, Result};
+
+/// What the filter depends on beside the policy.
+#[derive(Clone, Debug)]
+pub(crate) struct Circumstances {
+    pub architecture: Architecture,
+    /// What the launcher's own last calls carry in the three argument registers that they do not use.
+    pub pass: [u64; 3],
+}
+
+/// The calls that the launcher makes after the filter is in force, until the program runs. All use three
+/// arguments at most.
+const LAUNCHERS_CALLS: [&str; 4] = ["execve", "clock_gettime", "exit_group", "sendmsg"];
+
+/// What becomes of a call: the first rule that holds decides.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Decision {
+    pub rules: Vec<(SeccompRule, SeccompAction)>,
+    pub otherwise: SeccompAction,
+}
+
+impl Decision {
+    pub fn always(action: SeccompAction) -> Self {
+        Decision { rules: Vec::new(), otherwise: action }
+    }
+
+    fn actions(&self) -> impl Iterator<Item = SeccompAction> {
+        self.rules.iter().map(|(_, action)| *action).chain([self.otherwise])
+    }
+}
+
+/// A policy, for one architecture.
+pub(super) struct Resolved {
+    pub architecture: Architecture,
+    /// By number, ascending.
+    pub calls: Vec<(u32, Decision)>,
+    /// What becomes of all other numbers.
+    pub unknown: SeccompAction,
+    pub listener: Listener,
+    pub pass: [u64; 3],
+}
+
+impl Seccomp {
+    pub(super) fn compile(&self, circumstances: &Circumstances) -> Result<Filter> {
+        self.resolve(circumstances)?.compile()
+    }
+
+    /// Whether some rule allows a call, or none denies it.
+    pub(super) fn may_allow(&self, call: &str) -> bool {
+        let mut base = Vec::new();
+        if let Base::Preset(preset) = self.base {
+            base = preset.rules();
+        }
+        let lets_pass = |action| !matches!(action, SeccompAction::Errno(_)) || self.report_only;
+        for rule in self.rules.iter().rev().chain(base.iter().rev()) {
+            if rule.calls.iter().any(|name| name == call) {
+                if lets_pass(rule.action) {
+                    return true;
+                }
+                if rule.conditions.is_empty() {
+                    return false;
+                }
+            }
+        }
+        matches!(self.base, Base::Uniform(action) if lets_pass(action))
+    }
+
+    pub(super) fn resolve(&self, circumstances: &Circumstances) -> Result<Resolved> {
+        let Circumstances { architecture, pass } = *circumstances;
+        let (mut rules, known, unknown) = match &self.base {
+            Base::Preset(preset) => (preset.rules(), errno(libc::EPERM), errno(libc::ENOSYS)),
+            Base::Uniform(action) => (Vec::new(), *action, *action),
+            Base::Unconfined => (Vec::new(), SeccompAction::Allow, SeccompAction::Allow),
+        };
+        rules.extend(self.rules.iter().cloned());
+        check(&rules, [known, unknown])?;
+        let of_call = by_call(&rules);
+        let mut calls = Vec::new();
+        for (name, number) in architecture.syscalls() {
+            let indexes = of_call.get(name).map(Vec::as_slice).unwrap_or_default();
+            calls.push((number, self.decide(name, indexes.iter().map(|index| &rules[*index]), known)?));
+        }
+        calls.sort_by_key(|(number, _)| *number);
+        let listener = self.listener(calls.iter().map(|(_, decision)| decision), unknown);
+        let mut resolved = Resolved { architecture, calls, unknown, listener, pass };
+        if resolved.otherwise_than_allow() {
+            resolved.let_the_launcher_finish()?;
+        }
+        Ok(resolved)
+    }
+
+    /// What becomes of one call; `rules` in the order in which they were added.
+    fn decide<'a>(
+        &self,
+        name: &str,
+        rules: impl DoubleEndedIterator<Item = &'a SyscallRule>,
+        known: SeccompAction,
+    ) -> Result<Decision> {
+        let mut decision = Decision::always(self.denied_by(known));
+        for rule in rules.rev() {
+            let action = self.denied_by(rule.action);
+            if rule.conditions.is_empty() {
+                decision.otherwise = action;
+                break;
+            }
+            decision.rules.push((rule::conditions(name, &rule.conditions)?, action));
+        }
+        // Conditions that change nothing only cost time.
+        while decision.rules.last().is_some_and(|(_, action)| *action == decision.otherwise) {
+            decision.rules.pop();
+        }
+        Ok(decision)
+    }
+
+    fn denied_by(&self, action: SeccompAction) -> SeccompAction {
+        match (action, self.denial) {
+            (SeccompAction::Errno(libc::EPERM), Some(instead)) => instead,
+            _ => action,
+        }
+    }
+
+    fn listener<'a>(
+        &self,
+        decisions: impl Iterator<Item = &'a Decision>,
+        unknown: SeccompAction,
+    ) -> Listener {
+        let actions: Vec<_> = decisions.flat_map(Decision::actions).chain([unknown]).collect();
+        if self.report_only {
+            Listener::Report
+        } else if actions.contains(&SeccompAction::Notify) {
+            Listener::Host
+        } else if actions.contains(&SeccompAction::Kill) {
+            Listener::Kill
+        } else {
+            Listener::None
+        }
+    }
+}
+
+impl Resolved {
+    fn otherwise_than_allow(&self) -> bool {
+        let number = |name: &str| self.architecture.syscalls().find(|(known, _)| *known == name);
+        LAUNCHERS_CALLS.iter().filter_map(|name| number(name)).any(|(_, number)| {
+            let always = Decision::always(SeccompAction::Allow);
+            self.calls.iter().any(|(known, decision)| *known == number && *decision != always)
+        })
+    }
+
+    /// The launcher's own calls, known by what they carry, are allowed first of all.
+    fn let_the_launcher_finish(&mut self) -> Result<()> {
+        let always = Decision::always(SeccompAction::Allow);
+        let own: Vec<_> =
+            self.architecture.syscalls().filter(|(name, _)| LAUNCHERS_CALLS.contains(name)).collect();
+        for (number, decision) in self.calls.iter_mut().filter(|(_, decision)| *decision != always) {
+            if own.iter().any(|(_, known)| known == number) {
+                decision.rules.insert(0, (carries(self.pass)?, SeccompAction::Allow));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The condition that a call is the launcher's.
+fn carries(pass: [u64; 3]) -> Result<SeccompRule> {
+    let equal =
+        |(index, value)| SeccompCondition::new(index, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, value);
+    let conditions = (3..).zip(pass).map(equal).collect::<Result<_, _>>();
+    let rule = conditions.and_then(SeccompRule::new);
+    rule.map_err(|error| Error::invalid("seccomp", error.to_string()))
+}
+
+fn errno(number: i32) -> SeccompAction {
+    SeccompAction::Errno(number)
+}
+
+/// The rules that concern a call, by index.
+fn by_call(rules: &[SyscallRule]) -> HashMap<&str, Vec<usize>> {
+    let mut of_call: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (index, rule) in rules.iter().enumerate() {
+        for call in &rule.calls {
+            of_call.entry(call.as_ref()).or_default().push(index);
+        }
+    }
+    of_call
+}
+
+fn check(rules: &[SyscallRule], others: [SeccompAction; 2]) -> Result<()> {
+    for rule in rules {
+        if let Some(name) = rule.calls.iter().find(|name| !is_known(name)) {
+            let error = Error::invalid("seccomp", format!("no system call is known by the name `{name}`"));
+            return Err(error
+                .with_remedy("names are those of the kernel, as in syscalls(2): `pread64`, `newfstatat`"));
+        }
+    }
+    let actions = rules.iter().map(|rule| rule.action).chain(others);
+    for action in actions {
+        if let SeccompAction::Errno(number) = action {
+            if !(0..=4095).contains(&number) {
+                return Err(Error::invalid("seccomp", format!("{number} is no error number: 0 to 4095")));
+            }
+        }
+    }
+    Ok(())
+}
