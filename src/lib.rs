@@ -145,13 +145,22 @@
 //!    until it has become your program, and then goes to its main loop.
 //! 6. `cgroup` comes before all that costs memory or time. `unshare cgroup` follows, because the namespace
 //!    shows the group of its creator as the root.
-//! 7. `session-keyring` (only where the policy lets the workload use keys), `session`, `descriptor`, `nice`, `affinity`, `oom-score-adj`, `personality`, `umask`, `rlimit`: what
-//!    needs privileges comes before they go.
+//! 7. `session-keyring` (only where the policy lets the workload use keys), `session`, `descriptor`, `nice`,
+//!    `affinity`, `oom-score-adj`, `personality`, `umask`, `rlimit`: what needs privileges comes before they go.
 //! 8. `bounding-set`, `securebits`, `groups`, `identity`, `capabilities`, `no-new-privs`: from the outer fence
 //!    to the inner one. Each step needs a right that a later one drops.
 //! 9. `working-directory` comes after the ids, so that it is checked as the workload.
 //! 10. `parent-death` (only without a PID namespace), `default-signals`.
-//! 11. `seccomp`, because every step before it needs calls that a policy may deny, and `exec`.
+//! 11. `landlock-rule`, `landlock` (with the cargo feature): so late that nothing before them needs a rule.
+//! 12. `seccomp`, because every step before it needs calls that a policy may deny, and `exec`.
+//!
+//! # Landlock
+//!
+//! With the cargo feature `landlock` (off by default) `Container::landlock` restricts the workload's use of files,
+//! TCP ports, signals and abstract Unix sockets by landlock(7): a further layer in a container, and, with
+//! `namespaces(Namespaces::empty())`, what an ordinary user has on a host that forbids namespaces. The policy states
+//! the kernel's Landlock ABI that it is written for; a kernel with less is an error, nothing is left out in silence,
+//! and `Landlock::uncovered` tells what a policy leaves open.
 //!
 //! # Limits and the report
 //!
@@ -209,7 +218,7 @@
 //! ```
 //!
 //! Errors that arise before or beside the steps use the names `rootfs`, `limits`, `host`, `clone`,
-//! `launcher`, `wait`, `output`, `kill`, `signal`, `detach`, `pause`, `resume` and `disk`. [`Host::probe`] tries in advance what this
+//! `launcher`, `wait`, `output`, `kill`, `signal`, `detach`, `pause`, `resume`, `disk` and `landlock`. [`Host::probe`] tries in advance what this
 //! host allows, and gives the same errors.
 //!
 //! # Root and ordinary users
@@ -263,6 +272,7 @@
 //! | overlayfs in a user namespace | 5.11 | error, only where an overlay is needed |
 //! | `cgroup.freeze` (v2) | 5.2 | [`pause`](Child::pause) stops by `SIGSTOP` |
 //! | `RLIMIT_NPROC` per user namespace | 5.14 | only where [`pids_limit`](Container::pids_limit) has no cgroup |
+//! | Landlock, by its ABI (feature `landlock`) | 5.13 to 6.15 | error, where a policy asks for it |
 //! | `memory.peak` (cgroup v2) | 5.19 | peak memory from `ru_maxrss` |
 //! | vfork(2) into a new time namespace | 6.1 | the workload's process is forked with a copy of init's memory |
 //! | seccomp's user notification, with `CONTINUE` | 5.5 | error, only for [`SeccompAction::Kill`], [`SeccompAction::Notify`] and [`Seccomp::report_only`] |
@@ -292,6 +302,8 @@ pub use config::{
     Bind, Capabilities, CapabilitySets, IdMap, IdMapping, IoLimit, Limit, NamespaceSource, Namespaces,
     Overlay, Proc, Resource, Securebits, Stdio, Tmpfs,
 };
+#[cfg(feature = "landlock")]
+pub use config::{FileAccess, Landlock, LandlockAbi};
 pub use container::Container;
 pub use error::{Error, ErrorKind, Result};
 pub use host::{Child, Notification, Notifier, Output};

@@ -147,6 +147,8 @@ pub mod nr_common {
     pub const CLONE3: usize = 435;
     pub const OPENAT2: usize = 437;
     pub const MOUNT_SETATTR: usize = 442;
+    pub const LANDLOCK_ADD_RULE: usize = 445;
+    pub const LANDLOCK_RESTRICT_SELF: usize = 446;
 }
 
 pub const EPERM: i32 = 1;
@@ -198,6 +200,11 @@ pub const MOUNT_ATTR_NOEXEC: u64 = 0x08;
 pub const MS_REC: u64 = 0x4000;
 pub const MS_PRIVATE: u64 = 1 << 18;
 pub const MNT_DETACH: i32 = 2;
+
+pub const LANDLOCK_RULE_PATH_BENEATH: u32 = 1;
+/// The rights of Landlock that apply to files that are no directories: to execute, write, read, truncate, and
+/// ioctl(2) of devices.
+pub const LANDLOCK_ACCESS_FILE: u64 = 1 | 1 << 1 | 1 << 2 | 1 << 14 | 1 << 15;
 
 pub const CLONE_VM: u64 = 0x100;
 pub const CLONE_VFORK: u64 = 0x4000;
@@ -366,6 +373,13 @@ pub struct MountAttr {
     pub clear: u64,
     pub propagation: u64,
     pub userns_fd: u64,
+}
+
+/// `struct landlock_path_beneath_attr`, which the kernel has packed.
+#[repr(C, packed)]
+pub struct LandlockPathBeneath {
+    pub access: u64,
+    pub parent: i32,
 }
 
 #[repr(C)]

@@ -253,6 +253,18 @@ pub fn mount_setattr(tree: Fd, attributes: u64, recursive: bool) -> Result<()> {
     call!(nr_common::MOUNT_SETATTR, tree.0, c"".as_ptr(), flags, &raw const attr, size).map(drop)
 }
 
+/// Gives rights below a file or directory, in a ruleset: landlock_add_rule(2), Linux 5.13.
+pub fn landlock_add_path(ruleset: Fd, parent: Fd, access: u64) -> Result<()> {
+    let rule = abi::LandlockPathBeneath { access, parent: parent.0 };
+    let kind = abi::LANDLOCK_RULE_PATH_BENEATH;
+    call!(nr_common::LANDLOCK_ADD_RULE, ruleset.0, kind, &raw const rule, 0).map(drop)
+}
+
+/// landlock_restrict_self(2), Linux 5.13.
+pub fn landlock_restrict_self(ruleset: Fd) -> Result<()> {
+    call!(nr_common::LANDLOCK_RESTRICT_SELF, ruleset.0, 0).map(drop)
+}
+
 pub fn unshare(kinds: u32) -> Result<()> {
     call!(nr::UNSHARE, kinds).map(drop)
 }

@@ -42,6 +42,8 @@ fn system_call_numbers_are_those_of_libc() {
         nr_common::FSOPEN => libc::SYS_fsopen, nr_common::FSCONFIG => libc::SYS_fsconfig,
         nr_common::FSMOUNT => libc::SYS_fsmount, nr_common::CLOSE_RANGE => libc::SYS_close_range,
         nr_common::OPENAT2 => libc::SYS_openat2, nr_common::MOUNT_SETATTR => libc::SYS_mount_setattr,
+        nr_common::LANDLOCK_ADD_RULE => libc::SYS_landlock_add_rule,
+        nr_common::LANDLOCK_RESTRICT_SELF => libc::SYS_landlock_restrict_self,
     }
 }
 
@@ -133,6 +135,9 @@ fn layouts_are_those_of_libc() {
         size_of::<abi::IfReq>() => size_of::<libc::ifreq>(),
         size_of::<abi::MountAttr>() => size_of::<libc::mount_attr>(),
         size_of::<abi::OpenHow>() => size_of::<libc::open_how>(),
+        // libc has no such struct; the kernel's is packed.
+        size_of::<abi::LandlockPathBeneath>() => 12,
+        offset_of!(abi::LandlockPathBeneath, parent) => 8,
         size_of::<abi::SockFilter>() => size_of::<libc::sock_filter>(),
         size_of::<abi::SockFprog>() => size_of::<libc::sock_fprog>(),
         offset_of!(abi::SockFprog, filter) => offset_of!(libc::sock_fprog, filter),

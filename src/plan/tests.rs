@@ -532,3 +532,103 @@ fn the_disk_is_shared_out_and_what_cannot_be_bounded_is_refused() {
     assert_eq!((error.kind(), error.step()), (ErrorKind::LimitUnavailable, "disk"), "{error}");
     assert!(build(&writable.best_effort([Limit::Disk]).description, &ordinary()).is_ok());
 }
+
+#[cfg(feature = "landlock")]
+mod landlock {
+    use super::*;
+    use crate::{FileAccess, Landlock, LandlockAbi};
+
+    fn policy() -> Landlock {
+        Landlock::new(LandlockAbi::V6).read_execute("/usr").write("/tmp")
+    }
+
+    #[test]
+    fn the_rules_follow_all_that_prepares_the_workload_and_share_one_ruleset() {
+        for container in [program(), program().namespaces(Namespaces::empty())] {
+            let plan = plan(&container.landlock(policy()), &ordinary());
+            let last: Vec<_> = names(&plan).into_iter().rev().take(5).collect();
+            assert_eq!(last, ["exec", "seccomp", "landlock", "landlock-rule", "landlock-rule"]);
+            assert!(position(&plan, "no-new-privs") < position(&plan, "landlock-rule"));
+            assert!(position(&plan, "working-directory") < position(&plan, "landlock-rule"));
+            assert!(position(&plan, "default-signals") < position(&plan, "landlock-rule"));
+
+            let fds: Vec<_> = plan
+                .steps
+                .iter()
+                .filter_map(|step| match step {
+                    Step::LandlockRule { fd, .. } | Step::LandlockRestrict { fd, .. } => Some(*fd),
+                    _ => None,
+                })
+                .collect();
+            assert!(fds.iter().all(|fd| *fd == fds[0]), "{fds:?}");
+            let ruleset = &plan.resources[fds[0] as usize];
+            assert!(matches!(ruleset, super::super::Resource::Landlock(_)), "{ruleset:?}");
+        }
+    }
+
+    #[test]
+    fn without_a_policy_there_is_no_step() {
+        let plan = plan(&program(), &ordinary());
+        assert!(!names(&plan).iter().any(|name| name.starts_with("landlock")));
+    }
+
+    #[test]
+    fn a_rule_to_write_has_the_rights_of_the_stated_abi() {
+        let rights = |abi| {
+            let plan = plan(&program().landlock(Landlock::new(abi).write("/tmp")), &ordinary());
+            plan.steps[position(&plan, "landlock-rule")].describe()
+        };
+        let first = "/tmp (write-file remove-dir remove-file make-char make-dir make-reg make-sock make-fifo \
+                     make-block make-sym";
+        assert_eq!(rights(LandlockAbi::V1), format!("{first})"));
+        assert_eq!(rights(LandlockAbi::V2), format!("{first} refer)"));
+        assert_eq!(rights(LandlockAbi::V4), format!("{first} refer truncate)"));
+        assert_eq!(rights(LandlockAbi::V7), format!("{first} refer truncate ioctl-dev)"));
+    }
+
+    #[test]
+    fn what_the_stated_abi_cannot_mean_is_refused() {
+        let of = |abi| Landlock::new(abi);
+        for path in ["relative", "../x", "/a/../b", "", "/a\0b"] {
+            assert_eq!(refusal(program().landlock(policy().read(path))).step(), "landlock");
+        }
+        let long = PathBuf::from("/".to_owned() + &"x".repeat(5000));
+        refusal(program().landlock(policy().read(long)));
+        refusal(program().landlock(of(LandlockAbi::V7)));
+        refusal(program().landlock(policy()).no_new_privs(false));
+        refusal(program().landlock(policy().path("/", FileAccess::empty())));
+        refusal(program().landlock(of(LandlockAbi::V4).tcp_connect(0)));
+        let beyond = FileAccess::from_bits_retain(1 << 16);
+        assert!(refusal(program().landlock(policy().path("/", beyond))).to_string().contains("0x10000"));
+
+        let remedies = [
+            (of(LandlockAbi::V1).path("/", FileAccess::REFER), "LandlockAbi::V2"),
+            (of(LandlockAbi::V2).path("/", FileAccess::TRUNCATE), "LandlockAbi::V3"),
+            (of(LandlockAbi::V4).path("/", FileAccess::IOCTL_DEV), "LandlockAbi::V5"),
+            (of(LandlockAbi::V3).deny_tcp(), "LandlockAbi::V4"),
+            (of(LandlockAbi::V3).tcp_bind(1), "LandlockAbi::V4"),
+            (of(LandlockAbi::V5).scope_signals(), "LandlockAbi::V6"),
+            (of(LandlockAbi::V5).scope_abstract_sockets(), "LandlockAbi::V6"),
+        ];
+        for (policy, remedy) in remedies {
+            let error = refusal(program().landlock(policy));
+            assert!(error.remedy().is_some_and(|text| text.contains(remedy)), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_a_policy_leaves_open_is_told() {
+        let open = |policy: Landlock| policy.uncovered().join("; ");
+        let all = policy().deny_tcp().scope_signals().scope_abstract_sockets();
+        assert_eq!(open(all), "");
+        assert_eq!(open(policy()), "TCP ports; signals; abstract Unix sockets");
+        // With ABI 1 files cannot be moved between directories at all: that is not open.
+        assert_eq!(
+            open(Landlock::new(LandlockAbi::V1).read("/")),
+            "truncation of files (ABI 3, Linux 6.2); TCP ports (ABI 4, Linux 6.7); \
+             ioctl(2) on devices (ABI 5, Linux 6.10); signals (ABI 6, Linux 6.12); \
+             abstract Unix sockets (ABI 6, Linux 6.12)"
+        );
+        assert!(open(Landlock::new(LandlockAbi::V7).deny_tcp()).starts_with("files; truncation of files;"));
+    }
+}

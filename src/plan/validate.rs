@@ -34,6 +34,8 @@ pub(crate) fn validate(container: &Description) -> Result<()> {
     groups(container)?;
     stdio(&container.stdio)?;
     limits(&container.limits)?;
+    #[cfg(feature = "landlock")]
+    super::landlock::validate(container)?;
     seccomp(container)?;
     if container.limits.disk.is_some() && !container.namespaces.new.contains(Namespaces::MOUNT) {
         return Err(Error::invalid("disk", "a limit of disk needs a new mount namespace"));
@@ -74,7 +76,7 @@ fn program(program: &Program) -> Result<()> {
 }
 
 /// A path inside: absolute, without `..`.
-fn target(step: &'static str, path: &Path) -> Result<()> {
+pub(super) fn target(step: &'static str, path: &Path) -> Result<()> {
     c_path(step, path)?;
     let wrong = |what| Err(Error::invalid(step, format!("the path inside, {path:?}, {what}")));
     if !path.is_absolute() {

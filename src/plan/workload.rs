@@ -38,6 +38,8 @@ impl Builder<'_> {
         self.push(Step::WorkingDirectory { path: c_path("working-directory", directory)? });
         self.push_if(!self.plan.own_pid_namespace, Step::ParentDeath {});
         self.push(Step::DefaultSignals {});
+        #[cfg(feature = "landlock")]
+        self.landlock()?;
         self.seccomp()?;
         self.execute()
     }
