@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cofferdam::Container;
+use cofferdam::{Container, Seccomp};
 use common::{needs_program, output, sh, stdout, text};
 
 /// The calls of C programs, by file.
@@ -201,6 +201,35 @@ libshared.so: two.o
         );
 
     assert_eq!(stdout(&container), "42\n1");
+}
+
+/// The search for leaks, at the end, stops the program's threads by ptrace(2), which the default policy denies:
+/// without the loosening it must be switched off.
+#[test]
+fn sanitizers_find_errors_and_with_ptrace_leaks() {
+    if !needs(&["/usr/bin/gcc"]) {
+        return;
+    }
+    let source = "#include <stdlib.h>
+int main(int count, char **arguments) {
+    volatile char *bytes = malloc(8);
+    bytes[arguments[1][0] == 'o' ? 8 : 7] = 1;
+    if (arguments[1][0] == 'f') free((void *)bytes);
+    bytes = NULL;
+    return 0x7fffffff + (arguments[1][0] == 's' ? count : 0) == 0;
+}";
+    let run = |argument: &str| {
+        let build = "gcc -g -fsanitize=address,undefined main.c -o main";
+        script(&format!("{build}; ./main {argument} 2>&1 || echo failed")).file("/tmp/main.c", source)
+    };
+    let without_leaks = |argument| stdout(&run(argument).env("ASAN_OPTIONS", "detect_leaks=0"));
+    let with_ptrace = |argument| stdout(&run(argument).seccomp(Seccomp::default().allow(["ptrace"])));
+
+    assert_eq!(without_leaks("free"), "");
+    assert!(without_leaks("overflow").contains("heap-buffer-overflow"));
+    assert!(without_leaks("signed").contains("signed integer overflow"));
+    assert_eq!(with_ptrace("free"), "");
+    assert!(with_ptrace("leak").contains("8 byte(s) leaked in 1 allocation(s)"));
 }
 
 #[test]
