@@ -457,10 +457,11 @@ impl Container {
     }
 
     /// Gives the workload these capability sets: a loosening. The [`seccomp`](Self::seccomp) policy does not follow
-    /// them: for `SYS_ADMIN` to be of use, groups such as [`SyscallGroup::Mounts`](crate::SyscallGroup::Mounts)
+    /// them, unless it is a profile that says so: for `SYS_ADMIN` to be of use, groups such as [`SyscallGroup::Mounts`](crate::SyscallGroup::Mounts)
     /// must be allowed, too.
     pub fn capability_sets(mut self, sets: CapabilitySets) -> Self {
         self.description.identity.capabilities = sets;
+        self.description.seccomp.forget();
         self
     }
 

@@ -46,7 +46,12 @@ impl Builder<'_> {
 
     /// Last of all: the steps before it need calls that it denies.
     fn seccomp(&mut self) -> Result<()> {
-        let circumstances = Circumstances { architecture: Architecture::NATIVE, pass: self.facts.pass };
+        let circumstances = Circumstances {
+            architecture: Architecture::NATIVE,
+            pass: self.facts.pass,
+            capabilities: self.container.identity.capabilities.bounding,
+            kernel: self.facts.kernel,
+        };
         let Some(filter) = self.container.seccomp.filter(&circumstances)? else { return Ok(()) };
         self.plan.listener = filter.listener;
         let [pass_1, pass_2, pass_3] = filter.pass;

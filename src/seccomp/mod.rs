@@ -3,6 +3,9 @@
 
 mod action;
 mod group;
+mod kernel;
+#[cfg(feature = "seccomp-json")]
+mod oci;
 mod policy;
 mod presets;
 mod program;
@@ -13,6 +16,8 @@ mod table;
 
 #[cfg(test)]
 mod interpreter;
+#[cfg(all(test, feature = "seccomp-json"))]
+mod oci_tests;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +28,7 @@ pub use rule::{Comparison, SyscallRule};
 pub use syscall::Syscall;
 
 pub(crate) use action::Listener;
+pub(crate) use kernel::KernelVersion;
 pub(crate) use policy::SeccompConfig;
 pub(crate) use resolve::Circumstances;
 pub(crate) use syscall::Architecture;

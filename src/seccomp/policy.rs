@@ -4,6 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use super::action::SeccompAction;
 use super::group::SyscallGroup;
+#[cfg(feature = "seccomp-json")]
+use super::oci::Profile;
 use super::presets::Preset;
 use super::program::Filter;
 use super::resolve::Circumstances;
@@ -57,6 +59,9 @@ pub(super) enum Base {
     Preset(Preset),
     /// One action for every call.
     Uniform(SeccompAction),
+    /// A profile of Docker or of the OCI runtime specification.
+    #[cfg(feature = "seccomp-json")]
+    Oci(Arc<Profile>),
 }
 
 impl Default for Seccomp {
@@ -68,7 +73,7 @@ impl Default for Seccomp {
 
 /// # Policies to start from
 impl Seccomp {
-    fn based_on(base: Base) -> Self {
+    pub(super) fn based_on(base: Base) -> Self {
         Seccomp { base, rules: Vec::new(), denial: None, report_only: false }
     }
 
@@ -190,6 +195,11 @@ pub(crate) struct SeccompConfig {
 impl SeccompConfig {
     pub fn new(policy: Seccomp) -> Self {
         SeccompConfig { policy, filter: Arc::default() }
+    }
+
+    /// Forgets the filter: what it depends on has changed.
+    pub fn forget(&mut self) {
+        self.filter = Arc::default();
     }
 
     /// Whether the policy has a filter.

@@ -60,10 +60,10 @@ impl Resolved {
 
     pub(super) fn program(&self) -> BpfProgram {
         let unknown = Decision::always(self.unknown);
-        let x32 = Decision::always(SeccompAction::Errno(libc::ENOSYS));
-        let mut ranges = self.ranges(&unknown);
+        let missing = Decision::always(SeccompAction::Errno(libc::ENOSYS));
+        let mut ranges = self.ranges(&unknown, &missing);
         if self.architecture == Architecture::X86_64 {
-            push(&mut ranges, X32, &x32);
+            push(&mut ranges, X32, &missing);
         }
         let foreign = SeccompAction::KillProcess.verdict(self.listener);
         let mut program = vec![
@@ -77,17 +77,19 @@ impl Resolved {
     }
 
     /// All numbers, in ranges of the same decision.
-    fn ranges<'a>(&'a self, unknown: &'a Decision) -> Vec<Range<'a>> {
+    fn ranges<'a>(&'a self, unknown: &'a Decision, missing: &'a Decision) -> Vec<Range<'a>> {
+        // The last number is that of a known call: no gap goes beyond it.
+        let gap = |first: u32| if first > self.last { missing } else { unknown };
         let mut ranges = Vec::new();
         let mut next = 0;
         for (number, decision) in &self.calls {
             if *number > next {
-                push(&mut ranges, next, unknown);
+                push(&mut ranges, next, gap(next));
             }
             push(&mut ranges, *number, decision);
             next = number + 1;
         }
-        push(&mut ranges, next, unknown);
+        push(&mut ranges, next, gap(next));
         ranges
     }
 }

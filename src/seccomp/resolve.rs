@@ -1,14 +1,18 @@
 //! From a policy to what becomes of each number.
 
 use std::collections::HashMap;
+use std::mem;
 
 use seccompiler::{SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompRule};
 
 use super::action::{Listener, SeccompAction};
+use super::kernel::KernelVersion;
 use super::policy::{Base, Seccomp};
+use super::presets::Preset;
 use super::program::Filter;
 use super::rule::{self, SyscallRule};
 use super::syscall::{Architecture, is_known};
+use crate::config::Capabilities;
 use crate::error::{Error, Result};
 
 /// What the filter depends on beside the policy.
@@ -17,6 +21,12 @@ pub(crate) struct Circumstances {
     pub architecture: Architecture,
     /// What the launcher's own last calls carry in the three argument registers that they do not use.
     pub pass: [u64; 3],
+    /// The bounding set of the container.
+    #[cfg_attr(not(feature = "seccomp-json"), expect(dead_code, reason = "of interest to profiles only"))]
+    pub capabilities: Capabilities,
+    /// Unknown where uname(2) tells something else than a version.
+    #[cfg_attr(not(feature = "seccomp-json"), expect(dead_code, reason = "of interest to profiles only"))]
+    pub kernel: Option<KernelVersion>,
 }
 
 /// The calls that the launcher makes after the filter is in force, until the program runs. All use three
@@ -40,13 +50,41 @@ impl Decision {
     }
 }
 
+/// What holds where no rule of the caller's does.
+pub(super) struct Ground {
+    /// Tried from the last to the first.
+    pub rules: Vec<SyscallRule>,
+    /// What becomes of calls that no rule names, and of numbers that no name is known for.
+    pub known: SeccompAction,
+    pub unknown: SeccompAction,
+    /// The highest number of which that is true. Calls above it look as if they did not exist.
+    pub last: u32,
+}
+
+impl Ground {
+    fn preset(preset: Preset) -> Self {
+        let (known, unknown) = (errno(libc::EPERM), errno(libc::ENOSYS));
+        Ground { rules: preset.rules(), known, unknown, last: u32::MAX }
+    }
+
+    fn uniform(action: SeccompAction) -> Self {
+        Ground { rules: Vec::new(), known: action, unknown: action, last: u32::MAX }
+    }
+
+    /// What becomes of a call that no rule names.
+    fn otherwise(&self, number: u32) -> SeccompAction {
+        if number > self.last { errno(libc::ENOSYS) } else { self.known }
+    }
+}
+
 /// A policy, for one architecture.
 pub(super) struct Resolved {
     pub architecture: Architecture,
     /// By number, ascending.
     pub calls: Vec<(u32, Decision)>,
-    /// What becomes of all other numbers.
+    /// What becomes of all other numbers, up to the highest to which that applies; of those above it `ENOSYS`.
     pub unknown: SeccompAction,
+    pub last: u32,
     pub listener: Listener,
     pub pass: [u64; 3],
 }
@@ -73,27 +111,37 @@ impl Seccomp {
                 }
             }
         }
-        matches!(self.base, Base::Uniform(action) if lets_pass(action))
+        match &self.base {
+            Base::Uniform(action) => lets_pass(*action),
+            #[cfg(feature = "seccomp-json")]
+            Base::Oci(profile) => profile.actions(call).any(lets_pass),
+            Base::Preset(_) | Base::Unconfined => false,
+        }
     }
 
     pub(super) fn resolve(&self, circumstances: &Circumstances) -> Result<Resolved> {
-        let Circumstances { architecture, pass } = *circumstances;
-        let (mut rules, known, unknown) = match &self.base {
-            Base::Preset(preset) => (preset.rules(), errno(libc::EPERM), errno(libc::ENOSYS)),
-            Base::Uniform(action) => (Vec::new(), *action, *action),
-            Base::Unconfined => (Vec::new(), SeccompAction::Allow, SeccompAction::Allow),
+        let Circumstances { architecture, pass, .. } = *circumstances;
+        let mut ground = match &self.base {
+            Base::Preset(preset) => Ground::preset(*preset),
+            Base::Uniform(action) => Ground::uniform(*action),
+            Base::Unconfined => Ground::uniform(SeccompAction::Allow),
+            #[cfg(feature = "seccomp-json")]
+            Base::Oci(profile) => profile.ground(circumstances)?,
         };
+        let mut rules = mem::take(&mut ground.rules);
         rules.extend(self.rules.iter().cloned());
-        check(&rules, [known, unknown])?;
+        check(&rules, [ground.known, ground.unknown])?;
         let of_call = by_call(&rules);
         let mut calls = Vec::new();
         for (name, number) in architecture.syscalls() {
             let indexes = of_call.get(name).map(Vec::as_slice).unwrap_or_default();
-            calls.push((number, self.decide(name, indexes.iter().map(|index| &rules[*index]), known)?));
+            let rules = indexes.iter().map(|index| &rules[*index]);
+            calls.push((number, self.decide(name, rules, ground.otherwise(number))?));
         }
         calls.sort_by_key(|(number, _)| *number);
+        let unknown = self.denied_by(ground.unknown);
         let listener = self.listener(calls.iter().map(|(_, decision)| decision), unknown);
-        let mut resolved = Resolved { architecture, calls, unknown, listener, pass };
+        let mut resolved = Resolved { architecture, calls, unknown, last: ground.last, listener, pass };
         if resolved.otherwise_than_allow() {
             resolved.let_the_launcher_finish()?;
         }
