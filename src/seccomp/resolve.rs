@@ -84,7 +84,7 @@ impl Seccomp {
             Base::Unconfined => (Vec::new(), SeccompAction::Allow, SeccompAction::Allow),
         };
         rules.extend(self.rules.iter().cloned());
-        check(&rules, [known, unknown])?;
+        check(&rules, [known, unknown].into_iter().chain(self.denial))?;
         let of_call = by_call(&rules);
         let mut calls = Vec::new();
         for (name, number) in architecture.syscalls() {
@@ -195,7 +195,7 @@ fn by_call(rules: &[SyscallRule]) -> HashMap<&str, Vec<usize>> {
     of_call
 }
 
-fn check(rules: &[SyscallRule], others: [SeccompAction; 2]) -> Result<()> {
+fn check(rules: &[SyscallRule], others: impl IntoIterator<Item = SeccompAction>) -> Result<()> {
     for rule in rules {
         if let Some(name) = rule.calls.iter().find(|name| !is_known(name)) {
             let error = Error::invalid("seccomp", format!("no system call is known by the name `{name}`"));
