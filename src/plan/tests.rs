@@ -6,9 +6,11 @@ use std::time::Duration;
 use super::*;
 use crate::Container;
 use crate::config::{
-    Bind, Capabilities, IdMap, IdMapping, IoLimit, Limit, Namespaces, Overlay, Proc, Resource, Tmpfs,
+    Bind, Capabilities, IdMap, IdMapping, IoLimit, Limit, Namespaces, Overlay, Proc, Resource, Securebits,
+    Tmpfs,
 };
 use crate::error::ErrorKind;
+use crate::seccomp::{Architecture, Circumstances, Listener, Seccomp, SeccompAction, SyscallGroup};
 use crate::wire::NO_FD;
 
 /// A host with an ordinary caller.
@@ -59,24 +61,103 @@ fn the_same_input_gives_the_same_plan() {
 
 #[test]
 fn protections_come_before_exec_and_in_their_order() {
-    let plan = plan(&program(), &ordinary());
+    let keys = Seccomp::default().allow_group(SyscallGroup::Keyrings);
+    let plan = plan(&program().seccomp(keys), &ordinary());
     let order = [
         "private-mounts",
         "pivot-root",
         "start-workload",
+        "session-keyring",
         "session",
         "descriptor",
         "bounding-set",
+        "securebits",
         "identity",
         "capabilities",
         "no-new-privs",
         "working-directory",
         "default-signals",
+        "seccomp",
         "exec",
     ];
     let positions: Vec<_> = order.iter().map(|name| position(&plan, name)).collect();
     assert!(positions.is_sorted(), "{:?}", names(&plan));
-    assert_eq!(names(&plan).last(), Some(&"exec"));
+    assert!(names(&plan).ends_with(&["seccomp", "exec"]), "{:?}", names(&plan));
+}
+
+/// Groups can be set by whoever has the capability still, which goes with the identity.
+#[test]
+fn groups_come_before_the_identity_and_after_the_securebits() {
+    let plan = plan(&program(), &privileged());
+    let order =
+        ["bounding-set", "securebits", "groups", "identity", "capabilities", "no-new-privs", "seccomp"];
+    let positions: Vec<_> = order.iter().map(|name| position(&plan, name)).collect();
+    assert!(positions.is_sorted(), "{:?}", names(&plan));
+}
+
+#[test]
+fn a_session_keyring_is_left_where_keys_may_be_used() {
+    let leaves = |policy| names(&plan(&program().seccomp(policy), &ordinary())).contains(&"session-keyring");
+    assert!(!leaves(Seccomp::default()) && !leaves(Seccomp::compute_only()));
+    assert!(leaves(Seccomp::default().allow(["request_key"])));
+    assert!(leaves(Seccomp::default().allow_group(SyscallGroup::Keyrings)));
+    assert!(leaves(Seccomp::default().report_only()));
+    assert!(leaves(Seccomp::new(SeccompAction::Allow)));
+    assert!(leaves(Seccomp::unconfined()));
+}
+
+fn securebits(container: &Container, facts: &Facts) -> Option<u32> {
+    let bits = |step: &Step| match step {
+        Step::Securebits { bits } => Some(*bits),
+        _ => None,
+    };
+    plan(container, facts).steps.iter().find_map(bits)
+}
+
+#[test]
+fn root_is_nobody_unless_there_are_capabilities() {
+    let nobody = Some(Securebits::ROOT_IS_NOBODY.bits());
+    assert_eq!(securebits(&program(), &ordinary()), nobody);
+    assert_eq!(securebits(&program(), &privileged()), nobody);
+    let capable = program().capabilities(Capabilities::CHOWN);
+    assert_eq!(securebits(&capable, &ordinary()), None);
+    let chosen = capable.clone().securebits(Securebits::NOROOT);
+    assert_eq!(securebits(&chosen, &ordinary()), Some(Securebits::NOROOT.bits()));
+    assert_eq!(securebits(&program().securebits(Securebits::empty()), &ordinary()), None);
+    // An ordinary user without a user namespace may set none, and has nothing that they could bound.
+    let bare = program().namespaces(Namespaces::empty());
+    assert_eq!(securebits(&bare, &ordinary()), None);
+}
+
+#[test]
+fn without_confinement_there_is_no_step_for_it() {
+    let open = program().seccomp(Seccomp::unconfined());
+    assert!(!names(&plan(&open, &ordinary())).contains(&"seccomp"));
+    assert_eq!(plan(&open, &ordinary()).listener, Listener::None);
+}
+
+#[test]
+fn the_plan_says_whose_the_listener_is() {
+    let listener = |policy| plan(&program().seccomp(policy), &ordinary()).listener;
+    assert_eq!(listener(Seccomp::default()), Listener::None);
+    assert_eq!(listener(Seccomp::default().kill(["bpf"])), Listener::Kill);
+    assert_eq!(listener(Seccomp::default().report_only()), Listener::Report);
+    assert_eq!(listener(Seccomp::default().notify(["bpf"])), Listener::Host);
+}
+
+#[test]
+fn the_filter_is_shared_by_clones_and_replaced_by_the_setter() {
+    let circumstances = Circumstances { architecture: Architecture::NATIVE, pass: [1, 2, 3] };
+    let filter = |container: &Container| {
+        let filter = container.description.seccomp.filter(&circumstances).expect("valid");
+        std::ptr::from_ref(filter.expect("a filter"))
+    };
+    let container = program().seccomp(Seccomp::compute_only());
+    let clone = container.clone().hostname("clone");
+    assert_eq!(filter(&container), filter(&clone));
+    let other = clone.clone().seccomp(Seccomp::without_sockets());
+    assert_ne!(filter(&container), filter(&other));
+    assert_eq!(filter(&container), filter(&clone));
 }
 
 #[test]

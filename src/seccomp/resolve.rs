@@ -130,7 +130,7 @@ impl Seccomp {
         };
         let mut rules = mem::take(&mut ground.rules);
         rules.extend(self.rules.iter().cloned());
-        check(&rules, [ground.known, ground.unknown])?;
+        check(&rules, [ground.known, ground.unknown].into_iter().chain(self.denial))?;
         let of_call = by_call(&rules);
         let mut calls = Vec::new();
         for (name, number) in architecture.syscalls() {
@@ -243,7 +243,7 @@ fn by_call(rules: &[SyscallRule]) -> HashMap<&str, Vec<usize>> {
     of_call
 }
 
-fn check(rules: &[SyscallRule], others: [SeccompAction; 2]) -> Result<()> {
+fn check(rules: &[SyscallRule], others: impl IntoIterator<Item = SeccompAction>) -> Result<()> {
     for rule in rules {
         if let Some(name) = rule.calls.iter().find(|name| !is_known(name)) {
             let error = Error::invalid("seccomp", format!("no system call is known by the name `{name}`"));
