@@ -173,7 +173,7 @@ fn loopback() -> Outcome {
 
 fn resource_limit(resource: usize, soft: u64, hard: u64) -> Outcome {
     let limit = abi::RLimit { soft, hard };
-    call(nr::PRLIMIT64, [0, resource, &raw const limit as usize, 0, 0])
+    call(nr::SETRLIMIT, [resource, &raw const limit as usize, 0, 0, 0])
 }
 
 /// Drops every capability that the kernel knows from the bounding set; beyond the last it says EINVAL.

@@ -288,6 +288,17 @@ fn remedy(step: &Step, errno: i32, part: u32) -> Option<String> {
             "the listener needs a descriptor: raise the limit of open files, the container's own or the host \
              program's",
         ),
+        (Step::Seccomp { .. }, libc::ETOOMANYREFS, _) => fixed(
+            "the user has more descriptors under way than the limit of open files allows: raise that, in the \
+             container or of the host program",
+        ),
+        (Step::Seccomp { .. }, libc::ENOSYS | libc::EINVAL, item::WHOLE) => {
+            fixed("this kernel is built without seccomp filters: do without by `Seccomp::unconfined`")
+        }
+        (Step::Seccomp { .. }, libc::EPERM | libc::EACCES, item::WHOLE) => fixed(
+            "a filter on the host program forbids seccomp(2), as in a container: allow it there, or do without \
+             by `Seccomp::unconfined`",
+        ),
         (Step::SessionKeyring {}, libc::EDQUOT, _) => fixed(
             "the user has as many keys as it may (the sysctl kernel.keys.maxkeys): raise that, end other \
              containers, or deny `SyscallGroup::Keyrings`, so that none is needed",

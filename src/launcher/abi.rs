@@ -60,7 +60,7 @@ pub mod nr {
     pub const WAITID: usize = 247;
     pub const SCHED_GETAFFINITY: usize = 204;
     pub const SCHED_SETATTR: usize = 314;
-    pub const PRLIMIT64: usize = 302;
+    pub const SETRLIMIT: usize = 160;
     pub const STATX: usize = 332;
     pub const SETNS: usize = 308;
     pub const SOCKETPAIR: usize = 53;
@@ -127,7 +127,7 @@ pub mod nr {
     pub const WAITID: usize = 95;
     pub const SCHED_GETAFFINITY: usize = 123;
     pub const SCHED_SETATTR: usize = 274;
-    pub const PRLIMIT64: usize = 261;
+    pub const SETRLIMIT: usize = 164;
     pub const STATX: usize = 291;
     pub const SETNS: usize = 268;
     pub const SOCKETPAIR: usize = 199;
@@ -500,6 +500,7 @@ pub const KEYCTL_JOIN_SESSION_KEYRING: i32 = 1;
 
 pub const SECCOMP_SET_MODE_FILTER: u32 = 1;
 pub const SECCOMP_FILTER_FLAG_NEW_LISTENER: u32 = 1 << 3;
+pub const SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV: u32 = 1 << 5;
 pub const SECCOMP_USER_NOTIF_FLAG_CONTINUE: u32 = 1;
 pub const SECCOMP_IOCTL_NOTIF_RECV: u64 = 0xc050_2100;
 pub const SECCOMP_IOCTL_NOTIF_SEND: u64 = 0xc018_2101;

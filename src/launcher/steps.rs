@@ -178,7 +178,9 @@ impl Walk {
                 Ok(fds.lift(above)?)
             }
             Step::Descriptor { fd, target } => Ok(sys::give_number(fds.get(fd)?, target as i32)?),
-            Step::ResourceLimit { resource, soft, hard } => Ok(sys::set_rlimit(resource, soft, hard)?),
+            Step::ResourceLimit { resource, soft, hard } => {
+                Ok(sys::set_rlimit(resource, soft, hard, self.pass)?)
+            }
             Step::Nice { value } => Ok(sys::set_nice(value)?),
             Step::Affinity { mask } => Ok(sys::set_affinity(mask)?),
             Step::OomScoreAdj { value } => system::oom_score_adj(places, value),

@@ -12,7 +12,7 @@ use crate::config::mounts::{BindSource, FileConfig, Operation, Overlay, Root, Tm
 use crate::config::namespaces::{NamespaceConfig, Namespaces};
 use crate::config::program::Program;
 use crate::config::stdio::StdioConfig;
-use crate::config::{Capabilities, Description, IoLimit};
+use crate::config::{Capabilities, Description, IoLimit, Securebits};
 use crate::error::{Error, Result};
 
 /// The longest host name, `__NEW_UTS_LEN`.
@@ -248,6 +248,7 @@ fn identity(config: &IdentityConfig) -> Result<()> {
         let what = "the ambient set exceeds the permitted or the inheritable one";
         return Err(Error::invalid("capabilities", what));
     }
+    securebits(config)?;
     for (resource, soft, hard) in &config.rlimits {
         if soft > hard {
             let what = format!("{}: the soft limit {soft} is over the hard limit {hard}", resource.name());
@@ -261,6 +262,21 @@ fn identity(config: &IdentityConfig) -> Result<()> {
         return Err(Error::invalid("oom-score-adj", "the value is not between -1000 and 1000"));
     }
     cpu_list("affinity", config.affinity.as_deref())
+}
+
+fn securebits(config: &IdentityConfig) -> Result<()> {
+    let bits = config.securebits();
+    let unknown = bits.bits() & !Securebits::all().bits();
+    if unknown != 0 {
+        return Err(Error::invalid("securebits", format!("{unknown:#x} are none that this library knows")));
+    }
+    if bits.contains(Securebits::NO_CAP_AMBIENT_RAISE) && !config.capabilities.ambient.is_empty() {
+        return Err(Error::invalid(
+            "securebits",
+            "NO_CAP_AMBIENT_RAISE forbids the ambient set that was asked for",
+        ));
+    }
+    Ok(())
 }
 
 /// The workload takes the ids it is given in a user namespace that it joins, but no groups.

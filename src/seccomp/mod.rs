@@ -30,5 +30,6 @@ pub use syscall::Syscall;
 pub(crate) use action::Listener;
 pub(crate) use kernel::KernelVersion;
 pub(crate) use policy::SeccompConfig;
+pub(crate) use program::Filter;
 pub(crate) use resolve::Circumstances;
 pub(crate) use syscall::Architecture;

@@ -128,12 +128,6 @@ impl Profile {
         let numbers = architecture.syscalls().filter(|(name, _)| names.contains(name));
         numbers.map(|(_, number)| number).max().unwrap_or(u32::MAX)
     }
-
-    /// All that may become of a call, whatever the circumstances.
-    pub fn actions(&self, call: &str) -> impl Iterator<Item = SeccompAction> {
-        let names = move |entry: &&Entry| entry.names.iter().any(|name| name == call);
-        self.entries.iter().filter(names).map(|entry| entry.action).chain([self.otherwise])
-    }
 }
 
 impl Entry {

@@ -20,6 +20,8 @@ pub(crate) struct Filter {
     pub program: Vec<u8>,
     pub listener: Listener,
     pub pass: [u64; 3],
+    /// It lets the workload use keys.
+    pub may_use_keys: bool,
 }
 
 /// The most instructions that the kernel takes, `BPF_MAXINSNS`.
@@ -55,7 +57,8 @@ impl Resolved {
             let what = format!("the filter has {} instructions; the kernel takes {MOST}", program.len());
             return Err(Error::invalid("seccomp", what));
         }
-        Ok(Filter { program: bytes(&program), listener: self.listener, pass: self.pass })
+        let Resolved { listener, pass, may_use_keys, .. } = *self;
+        Ok(Filter { program: bytes(&program), listener, pass, may_use_keys })
     }
 
     pub(super) fn program(&self) -> BpfProgram {

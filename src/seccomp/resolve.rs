@@ -31,7 +31,10 @@ pub(crate) struct Circumstances {
 
 /// The calls that the launcher makes after the filter is in force, until the program runs. All use three
 /// arguments at most.
-const LAUNCHERS_CALLS: [&str; 4] = ["execve", "clock_gettime", "exit_group", "sendmsg"];
+const LAUNCHERS_CALLS: [&str; 5] = ["execve", "clock_gettime", "exit_group", "sendmsg", "setrlimit"];
+
+/// The calls by which keys are used.
+const KEY_CALLS: [&str; 3] = ["keyctl", "add_key", "request_key"];
 
 /// What becomes of a call: the first rule that holds decides.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,36 +90,13 @@ pub(super) struct Resolved {
     pub last: u32,
     pub listener: Listener,
     pub pass: [u64; 3],
+    /// Some call for keys may be carried out, if only with some arguments.
+    pub may_use_keys: bool,
 }
 
 impl Seccomp {
     pub(super) fn compile(&self, circumstances: &Circumstances) -> Result<Filter> {
         self.resolve(circumstances)?.compile()
-    }
-
-    /// Whether some rule allows a call, or none denies it.
-    pub(super) fn may_allow(&self, call: &str) -> bool {
-        let mut base = Vec::new();
-        if let Base::Preset(preset) = self.base {
-            base = preset.rules();
-        }
-        let lets_pass = |action| !matches!(action, SeccompAction::Errno(_)) || self.report_only;
-        for rule in self.rules.iter().rev().chain(base.iter().rev()) {
-            if rule.calls.iter().any(|name| name == call) {
-                if lets_pass(rule.action) {
-                    return true;
-                }
-                if rule.conditions.is_empty() {
-                    return false;
-                }
-            }
-        }
-        match &self.base {
-            Base::Uniform(action) => lets_pass(*action),
-            #[cfg(feature = "seccomp-json")]
-            Base::Oci(profile) => profile.actions(call).any(lets_pass),
-            Base::Preset(_) | Base::Unconfined => false,
-        }
     }
 
     pub(super) fn resolve(&self, circumstances: &Circumstances) -> Result<Resolved> {
@@ -141,7 +121,12 @@ impl Seccomp {
         calls.sort_by_key(|(number, _)| *number);
         let unknown = self.denied_by(ground.unknown);
         let listener = self.listener(calls.iter().map(|(_, decision)| decision), unknown);
-        let mut resolved = Resolved { architecture, calls, unknown, last: ground.last, listener, pass };
+        let may_use_keys = calls.iter().any(|(number, decision)| {
+            KEY_CALLS.iter().any(|name| architecture.number_of(name) == Some(*number))
+                && self.lets_pass(decision)
+        });
+        let last = ground.last;
+        let mut resolved = Resolved { architecture, calls, unknown, last, listener, pass, may_use_keys };
         if resolved.otherwise_than_allow() {
             resolved.let_the_launcher_finish()?;
         }
@@ -171,6 +156,12 @@ impl Seccomp {
         Ok(decision)
     }
 
+    /// Whether a call may be carried out, if only with some arguments, or by a handler's leave.
+    fn lets_pass(&self, decision: &Decision) -> bool {
+        use SeccompAction::{Allow, Log, Notify};
+        self.report_only || decision.actions().any(|action| matches!(action, Allow | Log | Notify))
+    }
+
     fn denied_by(&self, action: SeccompAction) -> SeccompAction {
         match (action, self.denial) {
             (SeccompAction::Errno(libc::EPERM), Some(instead)) => instead,
@@ -198,8 +189,7 @@ impl Seccomp {
 
 impl Resolved {
     fn otherwise_than_allow(&self) -> bool {
-        let number = |name: &str| self.architecture.syscalls().find(|(known, _)| *known == name);
-        LAUNCHERS_CALLS.iter().filter_map(|name| number(name)).any(|(_, number)| {
+        LAUNCHERS_CALLS.iter().filter_map(|name| self.architecture.number_of(name)).any(|number| {
             let always = Decision::always(SeccompAction::Allow);
             self.calls.iter().any(|(known, decision)| *known == number && *decision != always)
         })
