@@ -5,6 +5,7 @@
 
 #![allow(dead_code)]
 
+pub mod calls;
 pub mod cgroups;
 pub mod helper;
 pub mod limits;
