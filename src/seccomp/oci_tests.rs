@@ -187,8 +187,9 @@ fn a_mask_comes_before_its_value() {
     let policy = policy(&entries(
         "ERRNO",
         r#"{ "names": ["madvise"], "action": "SCMP_ACT_ALLOW",
-             "args": [{ "index": 1, "value": 240, "valueTwo": 16, "op": "SCMP_CMP_MASKED_EQ" }] }"#,
+             "args": [{ "index": 1, "value": 240, "valueTwo": 17, "op": "SCMP_CMP_MASKED_EQ" }] }"#,
     ));
+    // Bits of the value that the mask lacks do not count.
     assert_eq!(with_arguments(&policy, "madvise", [0, 0x1f]), ALLOW);
     assert_eq!(with_arguments(&policy, "madvise", [0, 0x20]), errno(libc::EPERM));
     let dockers = self::policy(DOCKERS_SHAPE);
