@@ -147,7 +147,12 @@ fn the_plan_says_whose_the_listener_is() {
 
 #[test]
 fn the_filter_is_shared_by_clones_and_replaced_by_the_setter() {
-    let circumstances = Circumstances { architecture: Architecture::NATIVE, pass: [1, 2, 3] };
+    let circumstances = Circumstances {
+        architecture: Architecture::NATIVE,
+        pass: [1, 2, 3],
+        capabilities: Capabilities::empty(),
+        kernel: None,
+    };
     let filter = |container: &Container| {
         let filter = container.description.seccomp.filter(&circumstances).expect("valid");
         std::ptr::from_ref(filter.expect("a filter"))

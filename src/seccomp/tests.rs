@@ -14,6 +14,7 @@ use super::interpreter::{Call, run};
 use super::policy::Seccomp;
 use super::resolve::{Circumstances, Resolved};
 use super::syscall::Architecture;
+use crate::config::Capabilities;
 use crate::error::{Error, ErrorKind};
 
 const ARCHITECTURES: [Architecture; 2] = [Architecture::X86_64, Architecture::Aarch64];
@@ -25,7 +26,7 @@ const EPERM: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
 const ENOSYS: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
 
 fn circumstances(architecture: Architecture) -> Circumstances {
-    Circumstances { architecture, pass: PASS }
+    Circumstances { architecture, pass: PASS, capabilities: Capabilities::empty(), kernel: None }
 }
 
 fn target(architecture: Architecture) -> TargetArch {

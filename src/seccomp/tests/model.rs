@@ -15,16 +15,20 @@ use super::{errno, target};
 /// The lowest number of an x32 call.
 pub const X32: u32 = 0x4000_0000;
 
-/// The 32-bit arguments that the policies of these tests look at; all others have 64 bits.
-const INTS: [(&str, u8); 8] = [
-    ("clone", 0),
-    ("ioctl", 1),
-    ("personality", 0),
-    ("socket", 0),
-    ("socket", 2),
-    ("socketpair", 0),
-    ("mkdirat", 2),
-    ("openat", 2),
+/// The bits that count of the arguments that the policies of these tests look at, where that is not all 64.
+const NARROW: [(&str, u8, u64); 12] = [
+    ("clone", 0, 0xffff_ffff),
+    ("fcntl", 1, 0xffff_ffff),
+    ("ioctl", 1, 0xffff_ffff),
+    ("fchownat", 2, 0xffff_ffff),
+    ("openat", 2, 0xffff_ffff),
+    ("personality", 0, 0xffff_ffff),
+    ("prctl", 0, 0xffff_ffff),
+    ("prlimit64", 0, 0xffff_ffff),
+    ("socket", 0, 0xffff_ffff),
+    ("socket", 2, 0xffff_ffff),
+    ("socketpair", 0, 0xffff_ffff),
+    ("socketpair", 1, 0xffff_ffff),
 ];
 
 /// The rules of a policy as they were added, and its calls by number.
@@ -41,7 +45,7 @@ impl Model {
         let (mut rules, known, unknown) = match &policy.base {
             Base::Preset(preset) => (preset.rules(), errno(libc::EPERM), errno(libc::ENOSYS)),
             Base::Uniform(action) => (Vec::new(), *action, *action),
-            Base::Unconfined => panic!("no filter"),
+            _ => panic!("no policy for which there is a model"),
         };
         rules.extend(policy.rules.clone());
         let names = architecture.syscalls().map(|(name, number)| (number, name)).collect();
@@ -115,9 +119,8 @@ fn bits(mask: u64) -> impl Iterator<Item = u64> {
 
 fn holds(name: &str, rule: &SyscallRule, arguments: &[u64; 6]) -> bool {
     rule.conditions.iter().all(|(index, comparison)| {
-        let is_int = INTS.contains(&(name, *index));
-        let argument = arguments[usize::from(*index)];
-        let argument = if is_int { argument & 0xffff_ffff } else { argument };
+        let narrow = NARROW.iter().find(|(call, at, _)| (*call, at) == (name, index));
+        let argument = arguments[usize::from(*index)] & narrow.map_or(u64::MAX, |(.., bits)| *bits);
         match *comparison {
             Comparison::Equal(value) => argument == value,
             Comparison::NotEqual(value) => argument != value,

@@ -5,7 +5,7 @@ use super::super::policy::Seccomp;
 use super::super::rule::{Comparison, SyscallRule};
 use super::{ARCHITECTURES, EPERM, PASS, errno, verdict};
 
-const LAUNCHERS: [&str; 4] = ["execve", "clock_gettime", "exit_group", "sendmsg"];
+const LAUNCHERS: [&str; 5] = ["execve", "clock_gettime", "exit_group", "sendmsg", "setrlimit"];
 
 /// Any address in the registers that the calls use.
 fn carrying(pass: [u64; 3]) -> [u64; 6] {

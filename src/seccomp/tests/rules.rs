@@ -5,7 +5,7 @@ use super::super::action::SeccompAction::{self, Allow, Kill, KillProcess, KillTh
 use super::super::group::SyscallGroup;
 use super::super::policy::{Seccomp, SeccompConfig};
 use super::super::rule::{Comparison, SyscallRule};
-use super::super::syscall::Architecture;
+use super::super::syscall::{Architecture, Syscall};
 use super::{ENOSYS, EPERM, circumstances, errno, refusal, resolved, verdict, verdict_of_number};
 
 const NATIVE: Architecture = Architecture::NATIVE;
@@ -80,16 +80,29 @@ fn deny_by_replaces_eperm_only() {
 }
 
 #[test]
-fn groups_are_allowed_and_denied_whatever_the_arguments() {
-    let open = Seccomp::default().allow_group(SyscallGroup::Sockets).allow_group(SyscallGroup::Namespaces);
-    let vsock = [libc::AF_VSOCK as u64, 1, 0, 0, 0, 0];
-    assert_eq!(verdict(&open, NATIVE, "socket", vsock), ALLOWED);
+fn groups_are_allowed_as_by_default_and_denied_whatever_the_arguments() {
+    let clone =
+        |policy: &Seccomp, flags: i32| verdict(policy, NATIVE, "clone", [flags as u64, 0, 0, 0, 0, 0]);
+    let wide =
+        Seccomp::compute_only().allow_group(SyscallGroup::Sockets).allow_group(SyscallGroup::Processes);
+    let socket =
+        |policy: &Seccomp, family: i32| verdict(policy, NATIVE, "socket", [family as u64, 1, 0, 0, 0, 0]);
+    assert_eq!((socket(&wide, libc::AF_INET), clone(&wide, libc::SIGCHLD)), (ALLOWED, ALLOWED));
+    assert_eq!(socket(&wide, libc::AF_VSOCK), libc::SECCOMP_RET_ERRNO | libc::EAFNOSUPPORT as u32);
+    assert_eq!(clone(&wide, libc::CLONE_NEWUSER), EPERM);
+    assert_eq!(verdict(&wide, NATIVE, "clone3", [0; 6]), ENOSYS);
+    let open = Seccomp::default().allow_group(SyscallGroup::Namespaces);
     assert_eq!(verdict(&open, NATIVE, "unshare", [libc::CLONE_NEWUSER as u64, 0, 0, 0, 0, 0]), ALLOWED);
     assert_eq!(verdict(&open, NATIVE, "clone", [libc::CLONE_NEWUSER as u64, 0, 0, 0, 0, 0]), ALLOWED);
     let shut = open.deny_group(SyscallGroup::Sockets);
     assert_eq!(verdict(&shut, NATIVE, "socket", [1; 6]), EPERM);
     assert_eq!(verdict(&shut, NATIVE, "sendmsg", [0; 6]), EPERM);
     assert_eq!(verdict(&shut, NATIVE, "read", [0; 6]), ALLOWED);
+    // What makes a namespace is not in that group alone.
+    let shut = Seccomp::new(Allow).deny_group(SyscallGroup::Namespaces);
+    let flags = [libc::CLONE_NEWUSER, libc::CLONE_NEWNET | libc::CLONE_NEWNS, libc::SIGCHLD];
+    assert_eq!(flags.map(|flags| clone(&shut, flags)), [EPERM, EPERM, ALLOWED]);
+    assert_eq!(verdict(&shut, NATIVE, "clone3", [0; 6]), ENOSYS);
 }
 
 #[test]
@@ -132,8 +145,9 @@ fn report_only_asks_about_all_that_is_not_allowed() {
 }
 
 #[test]
-fn whether_a_policy_may_allow_a_call() {
-    let may = |policy: Seccomp| policy.may_allow("keyctl");
+fn whether_a_policy_lets_keys_be_used() {
+    let may = |policy: Seccomp| resolved(&policy, NATIVE).may_use_keys;
+    let keys = || SyscallGroup::Keyrings.syscalls().iter().copied();
     assert!(!may(Seccomp::default()) && !may(Seccomp::compute_only()));
     assert!(may(Seccomp::default().allow_group(SyscallGroup::Keyrings)));
     assert!(may(
@@ -141,13 +155,16 @@ fn whether_a_policy_may_allow_a_call() {
     ));
     assert!(may(Seccomp::default().report_only()));
     assert!(may(Seccomp::new(Allow)) && !may(Seccomp::new(errno(1))));
-    assert!(!may(Seccomp::new(Allow).deny(["keyctl"])));
-    let unless = SyscallRule::new(["keyctl"], errno(1)).argument(0, Comparison::Equal(0));
+    assert!(may(Seccomp::new(Allow).deny(["keyctl"])), "two more are left");
+    assert!(!may(Seccomp::new(Allow).deny(keys())));
+    let unless = SyscallRule::new(keys(), errno(1)).argument(0, Comparison::Equal(0));
     assert!(may(Seccomp::new(Allow).rule(unless)));
     assert!(!may(Seccomp::default().allow(["keyctl"]).deny(["keyctl"])));
     // Whoever is asked may let it pass.
     assert!(may(Seccomp::default().notify(["keyctl"])));
-    assert!(SeccompConfig::new(Seccomp::unconfined()).may_allow("keyctl"));
+    // So does what takes the place of a denial.
+    assert!(may(Seccomp::default().deny_by(SeccompAction::Log)));
+    assert!(!may(Seccomp::default().deny_by(SeccompAction::Kill)));
 }
 
 #[test]
@@ -195,12 +212,42 @@ fn there_are_six_arguments() {
 fn a_32_bit_argument_is_compared_with_no_more_bits() {
     let rule = |value| SyscallRule::new(["ioctl"], errno(1)).argument(1, Comparison::Equal(value));
     let error = refusal(&Seccomp::default().rule(rule(1 << 32)));
-    assert!(error.to_string().contains("32 bits"), "{error}");
+    assert!(error.to_string().contains("too many bits"), "{error}");
+    let nothing = Comparison::MaskedEqual { mask: !0 << 32, value: 0 };
+    let nothing = SyscallRule::new(["ioctl"], errno(1)).argument(1, nothing);
+    assert!(refusal(&Seccomp::default().rule(nothing)).to_string().contains("mask"));
     assert!(Seccomp::default().rule(rule(u64::from(u32::MAX))).compile(&circumstances(NATIVE)).is_ok());
     let complement = Comparison::MaskedEqual { mask: !1, value: 0 };
     let policy = Seccomp::default().rule(SyscallRule::new(["ioctl"], errno(5)).argument(1, complement));
     assert_eq!(verdict(&policy, NATIVE, "ioctl", [0, 1, 0, 0, 0, 0]), libc::SECCOMP_RET_ERRNO | 5);
     assert_eq!(verdict(&policy, NATIVE, "ioctl", [0, 2, 0, 0, 0, 0]), ALLOWED);
+}
+
+#[test]
+fn a_negative_number_may_have_its_upper_bits() {
+    for value in [libc::AT_FDCWD as u64, u64::from(libc::AT_FDCWD as u32)] {
+        let rule = SyscallRule::new(["openat"], errno(5)).argument(0, Comparison::Equal(value));
+        let policy = Seccomp::default().rule(rule);
+        for register in [u64::from(libc::AT_FDCWD as u32), libc::AT_FDCWD as u64] {
+            assert_eq!(
+                verdict(&policy, NATIVE, "openat", [register, 0, 0, 0, 0, 0]),
+                libc::SECCOMP_RET_ERRNO | 5
+            );
+        }
+        assert_eq!(verdict(&policy, NATIVE, "openat", [3, 0, 0, 0, 0, 0]), ALLOWED);
+    }
+}
+
+#[test]
+fn a_mode_is_compared_as_16_bits() {
+    let rule = |comparison| SyscallRule::new(["chmod"], errno(5)).argument(1, comparison);
+    let policy = Seccomp::default().rule(rule(Comparison::Equal(0o4755)));
+    if Syscall::named("chmod").is_some() {
+        let chmod = |mode| verdict(&policy, NATIVE, "chmod", [0, mode, 0, 0, 0, 0]);
+        assert_eq!([0o4755, 0o4755 | 1 << 16, 0o755].map(chmod)[..2], [libc::SECCOMP_RET_ERRNO | 5; 2]);
+        assert_eq!(chmod(0o755), ALLOWED);
+    }
+    refusal(&Seccomp::default().rule(rule(Comparison::Greater(0o777))));
 }
 
 #[test]
@@ -218,8 +265,11 @@ fn a_filter_is_compiled_once_and_shared_by_clones() {
 }
 
 #[test]
-fn without_confinement_there_is_no_filter() {
-    let config = SeccompConfig::new(Seccomp::unconfined().deny(["read"]));
+fn without_confinement_there_is_no_filter_unless_rules_are_added() {
+    let config = SeccompConfig::new(Seccomp::unconfined());
     assert!(config.filter(&circumstances(NATIVE)).expect("valid").is_none());
     assert!(!config.is_confined());
+    let ruled = Seccomp::unconfined().deny(["read"]);
+    assert!(SeccompConfig::new(ruled.clone()).is_confined());
+    assert_eq!((read(&ruled, 0), verdict(&ruled, NATIVE, "bpf", [0; 6])), (EPERM, ALLOWED));
 }
