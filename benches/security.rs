@@ -14,20 +14,20 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 
 use parts::{attach, calls, cold, notify, policy, work};
-use support::options::{self, Common};
 use support::c;
+use support::options::{self, Common};
 
 #[allow(dead_code)]
 #[path = "../src/error.rs"]
 mod error;
+#[path = "support/filter.rs"]
+mod filter;
 #[path = "security/mod.rs"]
 mod parts;
 #[allow(dead_code, unused_imports)]
 #[path = "../src/seccomp/mod.rs"]
 mod seccomp;
 mod support;
-#[path = "support/filter.rs"]
-mod filter;
 
 /// Measures the filter of system calls.
 #[derive(Parser)]

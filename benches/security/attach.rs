@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::seccomp::{Seccomp, SeccompAction};
 use crate::filter;
+use crate::seccomp::{Seccomp, SeccompAction};
 use crate::support::measure::{self, Contestant};
 use crate::support::worker::Worker;
 

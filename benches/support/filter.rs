@@ -18,7 +18,11 @@ pub fn of(policy: Seccomp) -> Result<Vec<u8>, Box<dyn Error>> {
 
 /// Allows everything: the shortest program there is, `BPF_RET | BPF_K` with `SECCOMP_RET_ALLOW`.
 pub fn shortest() -> Vec<u8> {
-    [0x06u16.to_ne_bytes(), [0; 2]].concat().into_iter().chain(libc::SECCOMP_RET_ALLOW.to_ne_bytes()).collect()
+    [0x06u16.to_ne_bytes(), [0; 2]]
+        .concat()
+        .into_iter()
+        .chain(libc::SECCOMP_RET_ALLOW.to_ne_bytes())
+        .collect()
 }
 
 /// How many instructions there are.

@@ -15,7 +15,7 @@ pub struct Worker {
 }
 
 enum Process {
-    Contained(Child),
+    Contained(Box<Child>),
     Plain(std::process::Child),
 }
 
@@ -24,7 +24,7 @@ impl Worker {
         use cofferdam::Stdio;
         let mut child = container.clone().stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-        Worker::new(stdin, stdout, Process::Contained(child))
+        Worker::new(stdin, stdout, Process::Contained(Box::new(child)))
     }
 
     pub fn outside(command: &mut Command) -> Result<Self, Box<dyn Error>> {
