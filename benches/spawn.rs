@@ -28,6 +28,7 @@ use support::{c, floor, peers};
 #[allow(dead_code)]
 #[path = "../src/error.rs"]
 mod error;
+#[allow(dead_code)]
 #[path = "support/filter.rs"]
 mod filter;
 #[allow(dead_code, unused_imports)]
