@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cofferdam::Namespaces;
+use cofferdam::{Namespaces, Securebits};
 
 use super::steps::{self, Step};
 
@@ -91,6 +91,9 @@ fn calls(step: &Step, made: &mut BTreeSet<String>) -> Result<Vec<String>, Box<dy
         "personality" if detail.starts_with("0 ") => vec!["numbers(nr::PERSONALITY, 0, 0)".into()],
         "bounding-set" => vec!["empty_bounding_set()".into()],
         "capabilities" => vec!["no_capabilities()".into()],
+        "securebits" => {
+            vec![format!("numbers(nr::PRCTL, abi::PR_SET_SECUREBITS as usize, {})", securebits(detail))]
+        }
         "seccomp" => vec!["filter(FILTER)".into()],
         "no-new-privs" => vec!["numbers(nr::PRCTL, abi::PR_SET_NO_NEW_PRIVS as usize, 1)".into()],
         // Ids, streams and signals are as they should be when nothing of a host has to be shed; the
@@ -100,6 +103,11 @@ fn calls(step: &Step, made: &mut BTreeSet<String>) -> Result<Vec<String>, Box<dy
         name => return Err(format!("the bare program has no counterpart of the step {name} {detail}").into()),
     };
     Ok(calls)
+}
+
+fn securebits(names: &str) -> u32 {
+    let named = |name| Securebits::from_name(name).unwrap_or(Securebits::empty());
+    names.split_whitespace().map(named).fold(Securebits::empty(), |a, b| a | b).bits()
 }
 
 const READ_ONLY: u64 = libc::MOUNT_ATTR_RDONLY;
