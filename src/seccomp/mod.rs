@@ -2,6 +2,7 @@
 //! host: see seccomp(2).
 
 mod action;
+mod assembly;
 mod group;
 mod kernel;
 #[cfg(feature = "seccomp-json")]
