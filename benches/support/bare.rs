@@ -184,14 +184,6 @@ fn resource_limit(resource: usize, soft: u64, hard: u64) -> Outcome {
 }
 
 /// Drops every capability that the kernel knows from the bounding set; beyond the last it says EINVAL.
-/// A filter that allows everything: `BPF_RET | BPF_K`, `SECCOMP_RET_ALLOW`.
-fn filter() -> Outcome {
-    let instruction = abi::SockFilter { code: 6, jumps: [0; 2], operand: 0x7fff_0000 };
-    let program = abi::SockFprog { length: 1, filter: (&raw const instruction).cast() };
-    let mode = abi::SECCOMP_SET_MODE_FILTER as usize;
-    call(nr::SECCOMP, [mode, 0, &raw const program as usize, 0, 0])
-}
-
 fn empty_bounding_set() -> Outcome {
     let drop = |capability| numbers(nr::PRCTL, abi::PR_CAPBSET_DROP as usize, capability);
     (0..64).take_while(|capability| drop(*capability) == 0).count() as Outcome

@@ -90,10 +90,6 @@ fn calls(step: &Step, made: &mut BTreeSet<String>) -> Result<Vec<String>, Box<dy
         "rlimit" if detail == "core 0 0" => vec!["resource_limit(4, 0, 0)".into()],
         "personality" if detail.starts_with("0 ") => vec!["numbers(nr::PERSONALITY, 0, 0)".into()],
         "bounding-set" => vec!["empty_bounding_set()".into()],
-        // With the bounding set empty it changes nothing, but costs the call.
-        "securebits" => vec!["numbers(nr::PRCTL, abi::PR_SET_SECUREBITS as usize, 0xc3)".into()],
-        // The smallest filter that there is: what the library's own costs beyond that is its own doing.
-        "seccomp" => vec!["filter()".into()],
         "capabilities" => vec!["no_capabilities()".into()],
         "securebits" => {
             vec![format!("numbers(nr::PRCTL, abi::PR_SET_SECUREBITS as usize, {})", securebits(detail))]

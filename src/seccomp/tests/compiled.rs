@@ -40,20 +40,20 @@ fn all_comparisons() -> Seccomp {
 /// Several actions for one call, by conditions that overlap, on two arguments.
 fn overlapping() -> Seccomp {
     let rule = |action, first, second| {
-        let rule = SyscallRule::new(["fcntl", "dup3"], action);
+        let rule = SyscallRule::new(["fcntl", "ioctl"], action);
         rule.argument(0, Comparison::Greater(first)).argument(2, Comparison::Less(second))
     };
     Seccomp::new(Allow)
         .rule(rule(Errno(1), 3, BOTH_HALVES))
         .rule(rule(Trap, 5, 9))
         .rule(rule(SeccompAction::KillThread, 7, 5))
-        .rule(SyscallRule::new(["dup3"], Allow).argument(0, Comparison::Equal(8)))
+        .rule(SyscallRule::new(["ioctl"], Allow).argument(0, Comparison::Equal(8)))
 }
 
 /// More instructions in a branch than a conditional jump can pass over.
 fn long() -> Seccomp {
     let mut policy = Seccomp::new(Errno(1));
-    for value in 0..40 {
+    for value in 0..100 {
         let rule = |call| {
             SyscallRule::new([call], Errno(2 + value))
                 .argument(1, Comparison::Equal(BOTH_HALVES + value as u64))

@@ -16,9 +16,11 @@ use super::{errno, target};
 pub const X32: u32 = 0x4000_0000;
 
 /// The bits that count of the arguments that the policies of these tests look at, where that is not all 64.
-const NARROW: [(&str, u8, u64); 12] = [
+const NARROW: [(&str, u8, u64); 14] = [
     ("clone", 0, 0xffff_ffff),
+    ("fcntl", 0, 0xffff_ffff),
     ("fcntl", 1, 0xffff_ffff),
+    ("ioctl", 0, 0xffff_ffff),
     ("ioctl", 1, 0xffff_ffff),
     ("fchownat", 2, 0xffff_ffff),
     ("openat", 2, 0xffff_ffff),
