@@ -136,20 +136,20 @@ fn sockets() -> Vec<SyscallRule> {
     let is = |family: i32| Comparison::Equal(family as u64);
     let fails = |errno| SyscallRule::known(&["socket"], Errno(errno));
     let protocols = [
+        is(libc::IPPROTO_ICMPV6),
+        is(libc::IPPROTO_RAW),
+        is(libc::IPPROTO_MPTCP),
         Comparison::LessOrEqual(libc::IPPROTO_UDP as u64),
-        Comparison::Equal(libc::IPPROTO_ICMPV6 as u64),
-        Comparison::Equal(libc::IPPROTO_RAW as u64),
-        Comparison::Equal(libc::IPPROTO_MPTCP as u64),
     ];
+    // 2 and 10: one comparison serves both.
+    let inet = Comparison::MaskedEqual { mask: !8, value: libc::AF_INET as u64 };
     let mut rules = vec![
         fails(libc::EAFNOSUPPORT),
         fails(libc::EPROTONOSUPPORT).argument(0, is(libc::AF_NETLINK)),
         allow("socket").argument(0, is(libc::AF_NETLINK)).argument(2, is(libc::NETLINK_ROUTE)),
     ];
-    for family in [libc::AF_INET6, libc::AF_INET] {
-        rules.push(fails(libc::EPROTONOSUPPORT).argument(0, is(family)));
-        rules.extend(protocols.map(|protocol| allow("socket").argument(0, is(family)).argument(2, protocol)));
-    }
+    rules.push(fails(libc::EPROTONOSUPPORT).argument(0, inet));
+    rules.extend(protocols.map(|protocol| allow("socket").argument(0, inet).argument(2, protocol)));
     rules.extend([
         allow("socket").argument(0, is(libc::AF_UNIX)),
         SyscallRule::known(&["socketpair"], Errno(libc::EAFNOSUPPORT)),

@@ -121,15 +121,12 @@ impl Seccomp {
         calls.sort_by_key(|(number, _)| *number);
         let unknown = self.denied_by(ground.unknown);
         let listener = self.listener(calls.iter().map(|(_, decision)| decision), unknown);
-        let may_use_keys = calls.iter().any(|(number, decision)| {
-            KEY_CALLS.iter().any(|name| architecture.number_of(name) == Some(*number))
-                && self.lets_pass(decision)
-        });
+        let key_calls = KEY_CALLS.map(|name| architecture.number_of(name));
+        let of_keys = |(number, _): &&(u32, Decision)| key_calls.contains(&Some(*number));
+        let may_use_keys = calls.iter().filter(of_keys).any(|(_, decision)| self.lets_pass(decision));
         let last = ground.last;
         let mut resolved = Resolved { architecture, calls, unknown, last, listener, pass, may_use_keys };
-        if resolved.otherwise_than_allow() {
-            resolved.let_the_launcher_finish()?;
-        }
+        resolved.let_the_launcher_finish()?;
         Ok(resolved)
     }
 
@@ -188,20 +185,12 @@ impl Seccomp {
 }
 
 impl Resolved {
-    fn otherwise_than_allow(&self) -> bool {
-        LAUNCHERS_CALLS.iter().filter_map(|name| self.architecture.number_of(name)).any(|number| {
-            let always = Decision::always(SeccompAction::Allow);
-            self.calls.iter().any(|(known, decision)| *known == number && *decision != always)
-        })
-    }
-
     /// The launcher's own calls, known by what they carry, are allowed first of all.
     fn let_the_launcher_finish(&mut self) -> Result<()> {
         let always = Decision::always(SeccompAction::Allow);
-        let own: Vec<_> =
-            self.architecture.syscalls().filter(|(name, _)| LAUNCHERS_CALLS.contains(name)).collect();
-        for (number, decision) in self.calls.iter_mut().filter(|(_, decision)| *decision != always) {
-            if own.iter().any(|(_, known)| known == number) {
+        let own = LAUNCHERS_CALLS.map(|name| self.architecture.number_of(name));
+        for (number, decision) in &mut self.calls {
+            if own.contains(&Some(*number)) && *decision != always {
                 decision.rules.insert(0, (carries(self.pass)?, SeccompAction::Allow));
             }
         }
