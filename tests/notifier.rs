@@ -178,6 +178,29 @@ fn a_process_that_is_killed_while_it_waits_waits_no_more() {
     assert_eq!(child.wait().expect("a report").code(), Some(4));
 }
 
+/// The process lives on, and what it has in memory now is not what it called with.
+#[test]
+fn a_call_that_a_signal_interrupts_waits_no_more() {
+    if !has_perl() {
+        return;
+    }
+    let script = "$SIG{USR1} = sub {}; my $text = 'x' x 8;
+        say call(SYS(getpgid), unpack('Q', pack('P', $text))); <STDIN>; exit 4";
+    let (mut child, notifier) = start(script);
+    let call = next(&notifier);
+    let address = call.arguments()[0];
+    assert_eq!(call.read_memory(address, &mut [0; 8]).expect("memory"), 8, "the control: it waits");
+
+    child.signal(libc::SIGUSR1).expect("a running workload");
+
+    assert_eq!(next_line(child.stdout.as_mut().expect("a pipe")), libc::EINTR.to_string());
+    assert!(!call.is_waiting() && is_alive(child.id()));
+    let error = call.read_memory(address, &mut [0; 8]).expect_err("of no call");
+    assert_eq!(error.raw_os_error(), Some(libc::ENOENT), "{error}");
+    assert_eq!(call.carry_out().expect_err("no call").raw_os_error(), Some(libc::ENOENT));
+    assert_eq!(child.wait().expect("a report").code(), Some(4));
+}
+
 #[test]
 fn without_a_notifier_the_calls_are_missing() {
     if !has_perl() {
@@ -272,7 +295,7 @@ fn a_policy_without_notify_has_no_notifier() {
     }
 }
 
-/// The listener comes on a number of its own choice, and all numbers may be given away.
+/// The launcher's own descriptors, that of the listener among them, make way for those that are given.
 #[test]
 fn descriptors_at_any_number_go_along_with_a_listener() {
     if !has_perl() {
@@ -280,16 +303,24 @@ fn descriptors_at_any_number_go_along_with_a_listener() {
     }
     let script =
         "opendir my $listed, '/proc/self/fd'; say join ' ', sort { $a <=> $b } grep /\\d/, readdir $listed;
-        for (3, 4, 6, 9) { open my $given, '<&=', $_ or die; print $_, <$given> }";
+        for (3 .. 40) { open my $given, '<&=', $_ or die; print <$given> }";
+    let expected = |numbers: &mut dyn Iterator<Item = u32>, separator: &str| {
+        numbers.map(|number| number.to_string()).collect::<Vec<_>>().join(separator)
+    };
     for policy in [killing_or_not(false), killing_or_not(true), Seccomp::default().report_only()] {
         let given = |container: Container, number: u32| {
             let (reader, mut writer) = std::io::pipe().expect("a pipe");
             write!(writer, "<{number}>").expect("room");
             container.fd(number, reader)
         };
-        let container = [3, 4, 6, 9].into_iter().fold(perl(script), given).seccomp(policy);
-        let said = stdout(&container);
-        assert_eq!(said, "0 1 2 3 4 5 6 9\n3<3>4<4>6<6>9<9>", "5 reads the directory; there is no listener");
+        let said = stdout(&(3..=40).fold(perl(script), given).seccomp(policy));
+        let (open, content) = said.split_once('\n').expect("two lines");
+        assert_eq!(
+            open,
+            expected(&mut (0..=41), " "),
+            "the last one reads the directory; there is no listener"
+        );
+        assert_eq!(content, format!("<{}>", expected(&mut (3..=40), "><")));
     }
 }
 
