@@ -178,14 +178,36 @@ fn a_process_that_is_killed_while_it_waits_waits_no_more() {
     assert_eq!(child.wait().expect("a report").code(), Some(4));
 }
 
+/// The process lives on, and what it has in memory now is not what it called with.
+#[test]
+fn a_call_that_a_signal_interrupts_waits_no_more() {
+    if !has_perl() {
+        return;
+    }
+    let script = "$SIG{USR1} = sub {}; my $text = 'x' x 8;
+        say call(SYS(getpgid), unpack('Q', pack('P', $text))); <STDIN>; exit 4";
+    let (mut child, notifier) = start(script);
+    let call = next(&notifier);
+    let address = call.arguments()[0];
+    assert_eq!(call.read_memory(address, &mut [0; 8]).expect("memory"), 8, "the control: it waits");
+
+    child.signal(libc::SIGUSR1).expect("a running workload");
+
+    assert_eq!(next_line(child.stdout.as_mut().expect("a pipe")), libc::EINTR.to_string());
+    assert!(!call.is_waiting() && is_alive(child.id()));
+    let error = call.read_memory(address, &mut [0; 8]).expect_err("of no call");
+    assert_eq!(error.raw_os_error(), Some(libc::ENOENT), "{error}");
+    assert_eq!(call.carry_out().expect_err("no call").raw_os_error(), Some(libc::ENOENT));
+    assert_eq!(child.wait().expect("a report").code(), Some(4));
+}
+
 #[test]
 fn without_a_notifier_the_calls_are_missing() {
     if !has_perl() {
         return;
     }
     let (child, notifier) = start("say call(SYS(getpgid), 0)");
-    let call = next(&notifier);
-    drop(call);
+    next(&notifier);
     drop(notifier);
     let ended = child.wait_with_output().expect("a report");
     assert_eq!(text(&ended.stdout), libc::ENOSYS.to_string());
@@ -259,7 +281,6 @@ fn a_container_that_waits_for_an_answer_can_be_ended() {
     child.kill().expect("init");
     assert_eq!(child.wait().expect("a report").cause(), Cause::Killed);
     assert!(!call.is_waiting());
-    drop(call);
     assert!(notifier.next().expect("no error").is_none());
 }
 
@@ -272,24 +293,28 @@ fn a_policy_without_notify_has_no_notifier() {
     }
 }
 
-/// The listener comes on a number of its own choice, and all numbers may be given away.
+/// The launcher's own descriptors, of which it does not say the numbers, make way for those that are given.
 #[test]
 fn descriptors_at_any_number_go_along_with_a_listener() {
     if !has_perl() {
         return;
     }
-    let script =
-        "opendir my $listed, '/proc/self/fd'; say join ' ', sort { $a <=> $b } grep /\\d/, readdir $listed;
-        for (3, 4, 6, 9) { open my $given, '<&=', $_ or die; print $_, <$given> }";
-    for policy in [killing_or_not(false), killing_or_not(true), Seccomp::default().report_only()] {
-        let given = |container: Container, number: u32| {
-            let (reader, mut writer) = std::io::pipe().expect("a pipe");
-            write!(writer, "<{number}>").expect("room");
-            container.fd(number, reader)
-        };
-        let container = [3, 4, 6, 9].into_iter().fold(perl(script), given).seccomp(policy);
-        let said = stdout(&container);
-        assert_eq!(said, "0 1 2 3 4 5 6 9\n3<3>4<4>6<6>9<9>", "5 reads the directory; there is no listener");
+    let script = "opendir my $listed, '/proc/self/fd'; my $own = fileno $listed;
+        say join ' ', grep { $_ != $own } sort { $a <=> $b } grep /\\d/, readdir $listed;
+        for (@ARGV) { open my $given, '<&=', $_ or die; print <$given> }";
+    let given = |container: Container, number: u32| {
+        let (reader, mut writer) = std::io::pipe().expect("a pipe");
+        write!(writer, "<{number}>").expect("room");
+        container.fd(number, reader).arg(number.to_string())
+    };
+    for first in (3..40).step_by(4) {
+        for policy in [killing_or_not(false), killing_or_not(true), Seccomp::default().report_only()] {
+            let numbers = first..first + 4;
+            let said = stdout(&numbers.clone().fold(perl(script).seccomp(policy), given));
+            let [one, two, three, four] = [first, first + 1, first + 2, first + 3];
+            let open = format!("0 1 2 {one} {two} {three} {four}");
+            assert_eq!(said, format!("{open}\n<{one}><{two}><{three}><{four}>"), "and no listener");
+        }
     }
 }
 
