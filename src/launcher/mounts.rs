@@ -223,7 +223,8 @@ pub fn mask(places: &mut Places, path: &CStr) -> Outcome {
         }
         Kind::File => {
             let null = sys::clone_tree(CWD, c"/dev/null").item(item::SOURCE)?;
-            sys::mount_setattr(null, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, false).item(item::ATTRIBUTES)?;
+            let attributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;
+            sys::mount_setattr(null, attributes, false).item(item::ATTRIBUTES)?;
             null
         }
     };

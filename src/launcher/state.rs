@@ -76,9 +76,15 @@ impl Descriptors {
     /// Moves all to numbers from `lowest` on.
     pub fn lift(&mut self, lowest: u32) -> Result<()> {
         for number in self.numbers.iter_mut().take(self.count) {
-            let lifted = sys::duplicate(Fd(*number), lowest)?;
-            sys::close(Fd(*number));
-            *number = lifted.0;
+            match sys::duplicate(Fd(*number), lowest) {
+                Ok(lifted) => {
+                    sys::close(Fd(*number));
+                    *number = lifted.0;
+                }
+                // A step before has used it up and closed it, as a mount.
+                Err(Errno(abi::EBADF)) => *number = -1,
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use libc::{MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID};
+use libc::{MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
 
 use super::files::PLAIN;
 use super::text::digits;
@@ -54,7 +54,16 @@ impl Builder<'_> {
         for path in MASKED {
             self.push(Step::Mask { path: digits(path) });
         }
+        // Init is not dumpable, so that its files are those of root inside: of a workload that is root, or can
+        // become it. Some can be written by whoever their mode allows, such as `oom_score_adj`.
+        if outer == 0 && self.has_root_inside() {
+            self.push(Step::ReadOnly { path: c"1".into() });
+        }
         Ok(())
+    }
+
+    fn has_root_inside(&self) -> bool {
+        self.workload_ids().0 == 0 || self.plan.id_maps.as_ref().is_some_and(|maps| maps.maps_user(0))
     }
 
     pub(super) fn dev(&mut self) -> Result<()> {
@@ -65,8 +74,10 @@ impl Builder<'_> {
         if !self.has_host_view() {
             self.tmpfs_step(&Tmpfs::new("/dev").size(64 << 10).inodes(64).mode(0o755), PLAIN)?;
         }
+        // Read-only is the node: its mode and owner are the host's. What it stands for can be written.
+        let attributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;
         for device in &self.facts.devices {
-            self.path_bind(device, &device.path, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)?;
+            self.path_bind(device, &device.path, attributes)?;
         }
         for (target, path) in DEV_LINKS {
             self.symlink(Path::new(target), Path::new(path))?;
