@@ -35,9 +35,8 @@ use crate::scenes::{SECRET, open_directory, set_mode, write_secret};
 use crate::stay::Neighbour;
 use crate::sys::{c, call, fork_sleeper, open};
 
-const WITH_PTRACE: Control = Control::Loosened(|container| {
-    container.capabilities(Capabilities::SYS_PTRACE | Capabilities::KILL)
-});
+const WITH_PTRACE: Control =
+    Control::Loosened(|container| container.capabilities(Capabilities::SYS_PTRACE | Capabilities::KILL));
 
 pub const CHECKS: &[Check] = &[
     // own-program: CVE-2019-5736 (runc), by /proc/PID/exe of the runtime.
@@ -67,7 +66,8 @@ pub const CHECKS: &[Check] = &[
     Check::orchestrated("working_directory_by_a_leaked_descriptor", |place| {
         let directory = open_directory();
         write_secret(directory.path(), "secret");
-        let leaked: OwnedFd = nix::unistd::dup(File::open(directory.path()).expect("a directory")).expect("dup");
+        let leaked: OwnedFd =
+            nix::unistd::dup(File::open(directory.path()).expect("a directory")).expect("dup");
         let number = leaked.as_raw_fd();
         let container = place.container().current_dir(format!("/proc/self/fd/{number}"));
         let container = container.command("/bin/cat").arg("secret");
@@ -107,7 +107,8 @@ pub const CHECKS: &[Check] = &[
     .hidden(),
     Check::orchestrated("mount_point_made_through_a_link", |place| {
         let (host, outside) = box_with_link(place);
-        let container = place.container().bind_writable(host.path(), "/box").tmpfs(Tmpfs::new("/box/link/made"));
+        let container =
+            place.container().bind_writable(host.path(), "/box").tmpfs(Tmpfs::new("/box/link/made"));
         let _ = as_owner(container).command("/bin/true").status();
         Answer::seen(outside.path().join("made").exists())
     })
@@ -138,7 +139,8 @@ pub const CHECKS: &[Check] = &[
         if !place.is_control() {
             let _ = as_owner(container).status();
         }
-        let used = |name| fs::read_dir(outside.path().join(name)).is_ok_and(|mut files| files.next().is_some());
+        let used =
+            |name| fs::read_dir(outside.path().join(name)).is_ok_and(|mut files| files.next().is_some());
         Answer::seen(["proc", "dev", "tmp"].into_iter().any(used))
     })
     .hidden(),
@@ -153,7 +155,8 @@ pub const CHECKS: &[Check] = &[
         fs::create_dir(root.path().join("tmp")).expect("a directory");
         copy_busybox(root.path());
         let file = if place.is_control() { "/elsewhere/version" } else { "/elsewhere/kallsyms" };
-        let container = place.container().rootfs_writable(root.path()).command("/busybox").args(["cat", file]);
+        let container =
+            place.container().rootfs_writable(root.path()).command("/busybox").args(["cat", file]);
         seen_or_refused(as_owner(container).output().map(|output| !output.stdout.is_empty()))
     })
     .must(Must::HiddenOr(&[libc::ELOOP, libc::ENOTDIR])),
@@ -182,7 +185,8 @@ pub const CHECKS: &[Check] = &[
         if place.is_control() {
             fs::write(host.path().join("script"), "changed").expect("a link that is followed");
         } else {
-            let container = place.container().bind_writable(host.path(), "/box").file("/box/script", "changed");
+            let container =
+                place.container().bind_writable(host.path(), "/box").file("/box/script", "changed");
             let _ = as_owner(container).command("/bin/true").status();
         }
         Answer::seen(fs::read_to_string(&victim).is_ok_and(|text| text != SECRET))
@@ -190,7 +194,8 @@ pub const CHECKS: &[Check] = &[
     .hidden(),
     Check::orchestrated("link_made_over_a_file", |place| {
         let (host, outside) = box_with_link(place);
-        let container = place.container().bind_writable(host.path(), "/box").symlink("/etc", "/box/link/made");
+        let container =
+            place.container().bind_writable(host.path(), "/box").symlink("/etc", "/box/link/made");
         let _ = as_owner(container).command("/bin/true").status();
         Answer::seen(fs::symlink_metadata(outside.path().join("made")).is_ok())
     })
@@ -215,21 +220,24 @@ pub const CHECKS: &[Check] = &[
     })
     .must(Must::HiddenOr(&[libc::ENOENT])),
     // abstract-socket: CVE-2020-15257 (containerd-shim).
-    Check::new("abstract_socket_of_a_service", |a| crate::sockets::connect_abstract(libc::SOCK_STREAM, &a[0]))
-        .scene(|_| {
-            use std::os::linux::net::SocketAddrExt;
-            let name = crate::scenes::unique_name();
-            let address = std::os::unix::net::SocketAddr::from_abstract_name(&name);
-            let listener = address.and_then(|address| std::os::unix::net::UnixListener::bind_addr(&address));
-            Ok(Scene::new().arg(name).keep(listener.map_err(|error| error.to_string())?))
-        })
-        .with(root_of_its_own)
-        .refused(&[libc::ECONNREFUSED]),
+    Check::new("abstract_socket_of_a_service", |a| {
+        crate::sockets::connect_abstract(libc::SOCK_STREAM, &a[0])
+    })
+    .scene(|_| {
+        use std::os::linux::net::SocketAddrExt;
+        let name = crate::scenes::unique_name();
+        let address = std::os::unix::net::SocketAddr::from_abstract_name(&name);
+        let listener = address.and_then(|address| std::os::unix::net::UnixListener::bind_addr(&address));
+        Ok(Scene::new().arg(name).keep(listener.map_err(|error| error.to_string())?))
+    })
+    .with(root_of_its_own)
+    .refused(&[libc::ECONNREFUSED]),
     // new-kernel-code: CVE-2022-0185 (fsconfig), CVE-2022-25636, CVE-2023-0386 and their kin.
     Check::new("kernel_code_for_root", |_| {
         let kinds = (libc::CLONE_NEWUSER | libc::CLONE_NEWNS) as usize;
         let kind = c("tmpfs");
-        let opened = call(libc::SYS_unshare, &[kinds]).and_then(|_| call(libc::SYS_fsopen, &[kind.as_ptr() as usize, 0]));
+        let opened = call(libc::SYS_unshare, &[kinds])
+            .and_then(|_| call(libc::SYS_fsopen, &[kind.as_ptr() as usize, 0]));
         opened.into()
     })
     .by_filter()
@@ -261,16 +269,18 @@ pub const CHECKS: &[Check] = &[
         let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
         let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap_or_default().trim();
         let process = if place.is_control() { "self" } else { parent };
-        let maps = fs::read_to_string(format!("/proc/{process}/maps"));
-        seen_or_refused(maps.map(|maps| maps.contains("/lib")))
+        match fs::read_to_string(format!("/proc/{process}/maps")) {
+            Ok(maps) => Answer::seen(maps.contains("/lib")),
+            Err(error) => Answer::Broken(error.to_string()),
+        }
     })
     .hidden()
     .needs_root("the memory of a process that is not dumpable"),
 ];
 
 /// Whether it was so; what cannot be is refused.
-fn seen_or_refused<E: Into<std::io::Error>>(result: Result<bool, E>) -> Answer {
-    match result.map_err(Into::into) {
+fn seen_or_refused(result: cofferdam::Result<bool>) -> Answer {
+    match result {
         Ok(seen) => Answer::seen(seen),
         Err(error) => error.raw_os_error().map_or_else(|| Answer::Broken(error.to_string()), Answer::Refused),
     }
@@ -329,7 +339,8 @@ fn bind_while_exchanged(place: &Place) -> Answer {
             let container = as_owner(container.bind_read_only(given.path(), "/box/place/usr"));
             let _ = container.command("/bin/true").status();
             // On the host nothing may have been mounted or made.
-            fs::exists("/usr/mark").is_ok_and(|it| it) || fs::read_dir("/usr").map_or(0, Iterator::count) != outside
+            fs::exists("/usr/mark").is_ok_and(|it| it)
+                || fs::read_dir("/usr").map_or(0, Iterator::count) != outside
         });
         ended.store(true, Relaxed);
         Answer::seen(covered)

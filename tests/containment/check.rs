@@ -105,6 +105,8 @@ pub enum Must {
     HiddenOr(&'static [i32]),
     /// Ended by this signal.
     Killed(i32),
+    /// A way that is known to be open, for this reason; when it is closed the check has to say so.
+    Open(&'static str),
     /// Allowed: what a workload needs must not be lost. The control is a container without it.
     Done,
 }

@@ -52,9 +52,11 @@ pub const CHECKS: &[Check] = &[
     })
     .scene(leaked_file)
     .refused(&[EBADF]),
-    Check::new("leaked_file_by_its_link", |a| open(&format!("/proc/self/fd/{}", a[0]), libc::O_RDONLY).into())
-        .scene(leaked_file)
-        .refused(&[libc::ENOENT]),
+    Check::new("leaked_file_by_its_link", |a| {
+        open(&format!("/proc/self/fd/{}", a[0]), libc::O_RDONLY).into()
+    })
+    .scene(leaked_file)
+    .refused(&[libc::ENOENT]),
     Check::new("leaked_directory", |a| call(libc::SYS_fchdir, &[number(a)]).into())
         .scene(leaked_directory)
         .refused(&[EBADF]),

@@ -97,9 +97,7 @@ pub const CHECKS: &[Check] = &[
     Check::new("mode_of_a_shared_node_as_root_of_the_host", |_| {
         call_at(libc::SYS_fchmodat, "/dev/null", &[0o666]).into()
     })
-    .with(|container| {
-        container.user(0, 0).id_mapping(cofferdam::IdMapping::Host { uid: 0, gid: 0 })
-    })
+    .with(|container| container.user(0, 0).id_mapping(cofferdam::IdMapping::Host { uid: 0, gid: 0 }))
     .refused(&[EPERM, libc::EROFS])
     .needs_root("the node is root's"),
     works!("null_works", "/dev/null", libc::O_RDWR),

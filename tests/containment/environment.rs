@@ -7,10 +7,10 @@ use std::fs;
 use cofferdam::{Namespaces, Resource};
 use libc::EPERM;
 
-use crate::check::{Answer, Check, Control, Must, Place, Scene};
+use crate::check::{Answer, Check, Control, Must, Scene};
 use crate::files::status_field;
 use crate::runner::SECRET_VARIABLE;
-use crate::scenes::{SECRET, open_directory};
+use crate::scenes::SECRET;
 use crate::sys::{at, at_mut, c, call, call_path, in_child};
 
 pub const CHECKS: &[Check] = &[
@@ -30,7 +30,11 @@ pub const CHECKS: &[Check] = &[
     })
     .scene(|_| {
         let own = std::env::current_dir().map_err(|error| error.to_string())?.display().to_string();
-        if own == "/" { Err("a working directory other than the root".into()) } else { Ok(Scene::new().arg(own)) }
+        if own == "/" {
+            Err("a working directory other than the root".into())
+        } else {
+            Ok(Scene::new().arg(own))
+        }
     })
     .hidden(),
     Check::new("host_name", |a| Answer::seen(field_of_uname(1) == a[0]))
@@ -43,7 +47,9 @@ pub const CHECKS: &[Check] = &[
     })
     .control(Control::OwnNamespaces),
     Check::new("session", |a| {
-        Answer::seen(call(libc::SYS_getsid, &[0]).is_ok_and(|session| session.to_string() == a[0]) && a[0] != "0")
+        Answer::seen(
+            call(libc::SYS_getsid, &[0]).is_ok_and(|session| session.to_string() == a[0]) && a[0] != "0",
+        )
     })
     .scene(|_| Ok(Scene::new().arg(call(libc::SYS_getsid, &[0]).unwrap_or(0))))
     .hidden(),
@@ -81,7 +87,11 @@ pub const CHECKS: &[Check] = &[
     .hidden()
     .scene(|_| {
         let groups = nix::unistd::getgroups().map_err(|error| error.to_string())?;
-        if groups.contains(&0.into()) { Ok(Scene::new()) } else { Err("a group of root's for this user".into()) }
+        if groups.contains(&0.into()) {
+            Ok(Scene::new())
+        } else {
+            Err("a group of root's for this user".into())
+        }
     })
     .needs_root("an ordinary user's groups cannot be dropped"),
     Check::new("core_dump", |_| dumps_core())
@@ -127,11 +137,9 @@ pub const CHECKS: &[Check] = &[
     })
     .hidden()
     .control(Control::Loosened(|container| container.umask(0o77))),
-    Check::new("names_are_its_own", |_| {
-        Answer::seen(field_of_uname(1) == "cofferdam")
-    })
-    .must(Must::Done)
-    .control(Control::Tightened(|container| container.share(Namespaces::UTS))),
+    Check::new("names_are_its_own", |_| Answer::seen(field_of_uname(1) == "cofferdam"))
+        .must(Must::Done)
+        .control(Control::Tightened(|container| container.share(Namespaces::UTS))),
 ];
 
 /// A field of `struct utsname`.

@@ -12,13 +12,12 @@ use crate::sys::{at, at_mut, call, open};
 /// What lets a workload into init, as the documentation says.
 const WITH_PTRACE: Control = Control::Loosened(|container| {
     let sets = Capabilities::SYS_PTRACE | Capabilities::KILL;
-    container.capabilities(sets)
+    container.user(0, 0).capabilities(sets)
 });
 const WITH_NICE: Control =
     Control::Loosened(|container| container.capabilities(Capabilities::SYS_NICE | Capabilities::KILL));
-const WITH_RESOURCE: Control = Control::Loosened(|container| {
-    container.capabilities(Capabilities::SYS_RESOURCE | Capabilities::KILL)
-});
+const WITH_RESOURCE: Control =
+    Control::Loosened(|container| container.capabilities(Capabilities::SYS_RESOURCE | Capabilities::KILL));
 
 const NOT_PERMITTED: &[i32] = &[EPERM, EACCES];
 
@@ -81,10 +80,19 @@ pub const CHECKS: &[Check] = &[
         .control(WITH_NICE),
     Check::new("io_priority", |_| call(libc::SYS_ioprio_set, &[1, 1, 3 << 13]).into()).control(WITH_NICE),
     Check::new("resource_limit_set", set_limit).control(WITH_RESOURCE),
-    Check::new("out_of_memory_score", |_| open("/proc/1/oom_score_adj", libc::O_WRONLY).into())
-        .refused(NOT_PERMITTED)
+    Check::new("timer_slack", |_| {
+        let write = |fd| call(libc::SYS_write, &[fd as usize, at("50000"), 5]);
+        open("/proc/1/timerslack_ns", libc::O_WRONLY).and_then(write).into()
+    })
+    .refused(NOT_PERMITTED)
+    .control(WITH_NICE),
+    Check::new("files_written", |_| writable_files())
+        .hidden()
+        .control(Control::Loosened(|container| container.user(0, 0).capabilities(Capabilities::all()))),
+    Check::new("files_written_as_root_inside", |_| writable_files())
         .with(|container| container.user(0, 0))
-        .control(Control::Loosened(|container| container.capabilities(Capabilities::DAC_OVERRIDE))),
+        .hidden()
+        .control(Control::Loosened(everything)),
     Check::new("what_it_is_waiting_for", |_| {
         std::fs::read_to_string("/proc/1/syscall").map_or_else(
             |error| Answer::Refused(error.raw_os_error().unwrap_or(0)),
@@ -101,6 +109,17 @@ const SCHED_IDLE: usize = 5;
 
 fn everything(container: Container) -> Container {
     container.capabilities(Capabilities::all())
+}
+
+/// Whether any file of init can be opened for writing, but for one that everybody may open, and is asked only by
+/// write(2).
+fn writable_files() -> Answer {
+    let entries = std::fs::read_dir("/proc/1").into_iter().flatten().flatten();
+    let files = entries.into_iter().filter(|entry| {
+        entry.file_type().is_ok_and(|kind| kind.is_file()) && entry.file_name() != "timerslack_ns"
+    });
+    let mut paths = files.map(|entry| entry.path().display().to_string());
+    Answer::seen(paths.any(|path| open(&path, libc::O_WRONLY).is_ok()))
 }
 
 /// Reads or writes what lies at no address: the check of permission comes first.

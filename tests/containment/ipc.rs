@@ -101,7 +101,8 @@ impl Drop for Objects {
 /// A part: has one object of each kind, with a key made from its process number, which everybody may use.
 pub fn hold(arguments: &[String]) -> Result<(Box<dyn Any>, String), i32> {
     // Two containers have processes of the same number.
-    let key = arguments.get(1).map_or(0x0c0f_0000, |key| key.parse().unwrap_or(0)) + std::process::id() as usize;
+    let key =
+        arguments.get(1).map_or(0x0c0f_0000, |key| key.parse().unwrap_or(0)) + std::process::id() as usize;
     let flags = (libc::IPC_CREAT | 0o666) as usize;
     let shared = call(libc::SYS_shmget, &[key, 4096, flags])?;
     let semaphores = call(libc::SYS_semget, &[key, 1, flags])?;
@@ -109,12 +110,8 @@ pub fn hold(arguments: &[String]) -> Result<(Box<dyn Any>, String), i32> {
     let queue = arguments[0].clone();
     let name = c(&queue);
     // Where the kernel lacks queues, the control shows it.
-    let _ = call(libc::SYS_mq_open, &[
-        name.as_ptr() as usize,
-        (libc::O_RDWR | libc::O_CREAT) as usize,
-        0o666,
-        0,
-    ]);
+    let _ =
+        call(libc::SYS_mq_open, &[name.as_ptr() as usize, (libc::O_RDWR | libc::O_CREAT) as usize, 0o666, 0]);
     let objects = Objects { numbers: [shared, semaphores, messages], queue };
     Ok((Box::new(objects), format!("{key} {shared} {semaphores} {messages}")))
 }

@@ -4,8 +4,6 @@
 
 use std::any::Any;
 
-use libc::EPERM;
-
 use crate::check::{Answer, Check, Scene};
 use crate::scenes::unique_name;
 use crate::sys::{Outcome, at, at_mut, c, call};

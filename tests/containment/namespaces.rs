@@ -7,7 +7,7 @@ use cofferdam::{Capabilities, Container};
 use libc::{E2BIG, EBADF, EFAULT, EINVAL, ENOENT, ENOSYS, EPERM, ESRCH};
 
 use crate::check::{Answer, Check, Control};
-use crate::sys::{at, at_mut, c, call, call_path, in_child};
+use crate::sys::{at, at_mut, c, call, go_on_in_child};
 
 /// Outside, as root of namespaces of its own.
 pub const ADMIN: Control = Control::OwnNamespaces;
@@ -137,9 +137,11 @@ pub const CHECKS: &[Check] = &[
     call!("file_system_mounted", SYS_fsmount, [NOTHING, 0, 0]).control(ADMIN),
     call!("file_system_picked", SYS_fspick, [NOTHING, NOWHERE, 0]).control(ADMIN),
     call!("mount_attributes", SYS_mount_setattr, [NOTHING, NOWHERE, NOTHING, 0, 0]),
-    Check::new("mount_described", |_| Answer::reached(call(STATMOUNT, &[0, 0, 0, NOTHING]), &[EINVAL, EFAULT]))
-        .by_filter()
-        .lacking(&[(ENOSYS, "statmount")]),
+    Check::new("mount_described", |_| {
+        Answer::reached(call(STATMOUNT, &[0, 0, 0, NOTHING]), &[EINVAL, EFAULT])
+    })
+    .by_filter()
+    .lacking(&[(ENOSYS, "statmount")]),
     Check::new("mounts_listed", |_| Answer::reached(call(LISTMOUNT, &[0, 0, 0, NOTHING]), &[EINVAL, EFAULT]))
         .by_filter()
         .lacking(&[(ENOSYS, "listmount")]),
@@ -174,13 +176,23 @@ pub const CHECKS: &[Check] = &[
     })
     .by_filter()
     .lacking(&[(ENOSYS, "userfaultfd")]),
-    call!("rings", SYS_io_uring_setup, [1, NOWHERE]).lacking(&[(ENOSYS, "io_uring"), (EPERM, "io_uring for this user")]),
+    call!("rings", SYS_io_uring_setup, [1, NOWHERE])
+        .lacking(&[(ENOSYS, "io_uring"), (EPERM, "io_uring for this user")]),
     call!("ring_entered", SYS_io_uring_enter, [NOTHING, 0, 0, 0, 0, 0], [EBADF, EINVAL, libc::EOPNOTSUPP]),
-    call!("ring_registered", SYS_io_uring_register, [NOTHING - 1, 0, 0, 0], [EBADF, EINVAL, libc::EOPNOTSUPP]),
+    call!(
+        "ring_registered",
+        SYS_io_uring_register,
+        [NOTHING - 1, 0, 0, 0],
+        [EBADF, EINVAL, libc::EOPNOTSUPP]
+    ),
     call!("files_watched", SYS_fanotify_init, [NOTHING, 0]).needs_root(MACHINE),
     Check::new("files_of_the_user_watched", |_| call(libc::SYS_fanotify_init, &[0x200, 0]).into())
         .by_filter()
-        .lacking(&[(ENOSYS, "fanotify"), (EPERM, "fanotify for this user"), (EINVAL, "fanotify for this user")]),
+        .lacking(&[
+            (ENOSYS, "fanotify"),
+            (EPERM, "fanotify for this user"),
+            (EINVAL, "fanotify for this user"),
+        ]),
     call!("mark_of_a_watch", SYS_fanotify_mark, [NOTHING, 0, 0, 0, 0]),
     Check::new("pages_moved", |_| {
         Answer::reached(call(libc::SYS_move_pages, &[0, 0, 0, 0, 0, 0]), &[EINVAL, libc::ENODEV, ESRCH])
@@ -200,7 +212,8 @@ pub const CHECKS: &[Check] = &[
     call!("module_removed", SYS_delete_module, [NOWHERE, 0]).needs_root(MACHINE),
     call!("module_from_a_file", SYS_finit_module, [NOTHING, NOWHERE, 0]).needs_root(MACHINE),
     call!("kernel_loaded", SYS_kexec_load, [0, 17, NOWHERE, NOTHING]).needs_root(MACHINE),
-    call!("kernel_loaded_from_a_file", SYS_kexec_file_load, [NOTHING, NOTHING, 0, 0, NOTHING]).needs_root(MACHINE),
+    call!("kernel_loaded_from_a_file", SYS_kexec_file_load, [NOTHING, NOTHING, 0, 0, NOTHING])
+        .needs_root(MACHINE),
     call!("quotas", SYS_quotactl, [NOTHING, NOWHERE, 0, 0], [EFAULT, EINVAL, ENOENT]),
     call!("quotas_by_descriptor", SYS_quotactl_fd, [NOTHING, 0, 0, 0]),
     call!("log_of_the_kernel", SYS_syslog, [NOTHING, 0, 0]).needs_root(MACHINE),
@@ -299,18 +312,24 @@ fn vm(number: i64) -> Answer {
     call(number, &[std::process::id() as usize, at(&place), 1, at(&place), 1, 0]).into()
 }
 
-/// Makes this process root of a user namespace with mounts, names and groups of its own.
+/// Makes this process root of mounts, names, objects and processes of its own: an ordinary user by a new user
+/// namespace. A child goes on, as the first process there; its parent ends as it does.
 pub fn become_root_of_own() -> Result<(), i32> {
     let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
-    let kinds = libc::CLONE_NEWUSER | libc::CLONE_NEWNS | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC | libc::CLONE_NEWPID;
+    let kinds = libc::CLONE_NEWNS | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC | libc::CLONE_NEWPID;
+    let kinds = if uid.is_root() { kinds } else { kinds | libc::CLONE_NEWUSER };
     call(libc::SYS_unshare, &[kinds as usize])?;
-    let write = |file: &str, value: String| {
-        std::fs::write(format!("/proc/self/{file}"), value).map_err(|error| error.raw_os_error().unwrap_or(0))
-    };
-    write("setgroups", "deny".into())?;
-    write("uid_map", format!("0 {uid} 1"))?;
-    write("gid_map", format!("0 {gid} 1"))?;
+    if !uid.is_root() {
+        let write = |file: &str, value: String| {
+            let path = format!("/proc/self/{file}");
+            std::fs::write(path, value).map_err(|error| error.raw_os_error().unwrap_or(0))
+        };
+        write("setgroups", "deny".into())?;
+        write("uid_map", format!("0 {uid} 1"))?;
+        write("gid_map", format!("0 {gid} 1"))?;
+    }
     let root = c("/");
     let private = (libc::MS_PRIVATE | libc::MS_REC) as usize;
-    call(libc::SYS_mount, &[0, root.as_ptr() as usize, 0, private, 0]).map(drop)
+    call(libc::SYS_mount, &[0, root.as_ptr() as usize, 0, private, 0])?;
+    go_on_in_child()
 }

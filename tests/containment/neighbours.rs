@@ -8,8 +8,8 @@ use std::fs;
 use cofferdam::{Container, IdMapping, Namespaces};
 use libc::{ECONNREFUSED, EINVAL, ENOENT, EPERM, ESRCH};
 
-use crate::check::{Answer, Check, Control, Place, Scene, is_root};
-use crate::processes::pid;
+use crate::check::{Answer, Check, Control, Must, Place, Scene, is_root};
+use crate::processes::{nice_value, pid};
 use crate::scenes::{SECRET, unique_name};
 use crate::sockets::{connect_abstract, connect_inet};
 use crate::stay::Neighbour;
@@ -105,6 +105,19 @@ pub const CHECKS: &[Check] = &[
         .scene(process)
         .refused(&[ESRCH])
         .control(JOINED),
+    Check::new("nice_value_of_all_of_the_user", |_| {
+        const PRIO_USER: usize = 2;
+        // Refused by init, if by nobody else: the effect tells.
+        let _ = call(libc::SYS_setpriority, &[PRIO_USER, 0, 5]);
+        Answer::Done
+    })
+    .scene(|place| {
+        let (scene, _) = neighbour(place, "idle", &[SECRET.into()])?;
+        let number = scene.arguments[0].clone();
+        Ok(scene.effect(move || nice_value(&number) == Some(5)))
+    })
+    .hidden()
+    .control(JOINED),
     Check::new("resource_limit", |a| call(libc::SYS_prlimit64, &[pid(a), 7, 0, 0]).into())
         .scene(process)
         .refused(NOT_THERE)
@@ -163,6 +176,9 @@ pub const CHECKS: &[Check] = &[
         .scene(|place| file_of_neighbour(place, "/dev/pts"))
         .refused(&[ENOENT])
         .control(JOINED),
+    Check::new("lock_on_a_file_of_the_host", |_| try_lock(LOCKED))
+        .scene(|place| neighbour(place, "lock", &[LOCKED.into()]).map(|(scene, _)| scene))
+        .must(Must::Open("flock(2) on a file that both may read belongs to the host's file")),
     Check::new("key", |a| keyrings::describe(&a[1..]))
         .scene(|place| {
             let (scene, key) = neighbour(place, "key", &[]).map_err(|_| "keyrings".to_owned())?;
@@ -172,6 +188,26 @@ pub const CHECKS: &[Check] = &[
         .control(JOINED)
         .lacking(&[(libc::ENOSYS, "keyrings")]),
 ];
+
+/// A file of the host that every container has.
+const LOCKED: &str = "/usr/bin/env";
+
+/// Whether somebody else's lock on a file is to be noticed.
+fn try_lock(path: &str) -> Answer {
+    let lock = |fd| call(libc::SYS_flock, &[fd as usize, (libc::LOCK_EX | libc::LOCK_NB) as usize]);
+    match open(path, libc::O_RDONLY).and_then(lock) {
+        Err(libc::EWOULDBLOCK) => Answer::Done,
+        Ok(_) => Answer::Hidden,
+        Err(errno) => Answer::Refused(errno),
+    }
+}
+
+/// A part: holds a lock on a file.
+pub fn hold_lock(arguments: &[String]) -> Result<(Box<dyn Any>, String), i32> {
+    let file = open(&arguments[0], libc::O_RDONLY)?;
+    call(libc::SYS_flock, &[file as usize, (libc::LOCK_SH) as usize])?;
+    Ok((Box::new(crate::sys::owned(file)), String::new()))
+}
 
 /// A file of a neighbour, by its path; in the control the mounts are the neighbour's, too.
 fn file_of_neighbour(place: &Place, directory: &str) -> Result<Scene, String> {

@@ -84,6 +84,7 @@ pub const CHECKS: &[Check] = &[
         let above = [limit[0], limit[1] + 1];
         get.and_then(|_| call(libc::SYS_prlimit64, &[0, number, at(&above), 0])).into()
     })
+    .lacking(&[(EPERM, "CAP_SYS_RESOURCE for root on this machine")])
     .needs_root("nobody else may raise it outside"),
     Check::new("nice_value_lowered", |_| call(libc::SYS_setpriority, &[0, 0, -5isize as usize]).into())
         .refused(&[EACCES, EPERM])
@@ -111,16 +112,15 @@ pub const CHECKS: &[Check] = &[
         call(libc::SYS_settimeofday, &[0, at(&timezone)]).into()
     })
     .needs_root(MACHINE),
-    Check::new("clock_set", |_| {
-        let never = [-1i64, 0];
-        Answer::reached(call(libc::SYS_clock_settime, &[0, at(&never)]), &[EINVAL])
+    Check::new("swap", |_| {
+        Answer::reached(call_path(libc::SYS_swapon, "/no/such/file", &[0]), &[libc::ENOENT])
     })
     .needs_root(MACHINE),
-    Check::new("swap", |_| Answer::reached(call_path(libc::SYS_swapon, "/no/such/file", &[0]), &[libc::ENOENT]))
-        .needs_root(MACHINE),
-    Check::new("accounting", |_| Answer::reached(call_path(libc::SYS_acct, "/no/such/file", &[]), &[libc::ENOENT]))
-        .needs_root(MACHINE)
-        .lacking(&[(libc::ENOSYS, "process accounting")]),
+    Check::new("accounting", |_| {
+        Answer::reached(call_path(libc::SYS_acct, "/no/such/file", &[]), &[libc::ENOENT])
+    })
+    .needs_root(MACHINE)
+    .lacking(&[(libc::ENOSYS, "process accounting")]),
     Check::new("restart_of_the_machine", |_| {
         // Without the magic numbers: refused by everybody, and of who may not before.
         Answer::reached(call(libc::SYS_reboot, &[0, 0, 0, 0]), &[EINVAL])
@@ -139,18 +139,6 @@ pub const CHECKS: &[Check] = &[
         call(libc::SYS_syslog, &[READ_ALL, at_mut(&mut buffer), buffer.len()]).into()
     })
     .needs_root("dmesg_restrict may keep others from it outside"),
-    Check::new("quota", |_| {
-        let empty = c("/no/such/device");
-        let sync = call(libc::SYS_quotactl, &[0x80_0007 << 8, empty.as_ptr() as usize, 0, 0]);
-        Answer::reached(sync, &[libc::ENOENT, EINVAL, libc::ESRCH, libc::ENODEV, libc::ENOTBLK])
-    })
-    .needs_root(MACHINE)
-    .lacking(&[(libc::ENOSYS, "quotas")]),
-    Check::new("files_of_the_world", |_| open("/proc/1/root", libc::O_PATH).into())
-        .refused(&[EACCES, EPERM])
-        .control(with!(SYS_PTRACE))
-        .control(Control::Outside)
-        .needs_root("init of the machine is root's"),
     Check::new("memory_locked", |_| {
         let mut limit = [0u64; 2];
         let number = libc::RLIMIT_MEMLOCK as usize;
@@ -158,6 +146,7 @@ pub const CHECKS: &[Check] = &[
         let above = [limit[1].saturating_add(1); 2];
         get.and_then(|_| call(libc::SYS_prlimit64, &[0, number, at(&above), 0])).into()
     })
+    .lacking(&[(EPERM, "CAP_SYS_RESOURCE for root on this machine")])
     .needs_root("nobody else may raise it outside"),
     Check::new("own_files_can_be_changed", |_| {
         let made = open("/tmp/own", libc::O_WRONLY | libc::O_CREAT);

@@ -147,10 +147,10 @@ fn outside(check: &Check, place: &str) -> Answer {
     let answer = said.lines().find_map(|line| Answer::read(line.strip_prefix(ANSWER)?));
     let answer = answer.unwrap_or_else(|| {
         use std::os::unix::process::ExitStatusExt;
-        output.status.signal().map_or_else(
-            || Answer::Broken(format!("no answer outside, {}", output.status)),
-            Answer::Killed,
-        )
+        output
+            .status
+            .signal()
+            .map_or_else(|| Answer::Broken(format!("no answer outside, {}", output.status)), Answer::Killed)
     });
     by_effect(answer, &scene)
 }

@@ -10,7 +10,6 @@ use cofferdam::{Capabilities, Container, IdMapping};
 use libc::{EACCES, ENOENT, EPERM, EROFS};
 
 use crate::check::{Answer, Check, Control, Must, Place, Scene};
-use crate::files::status_field;
 use crate::namespaces::root_of_its_own;
 use crate::scenes::{open_directory, set_mode};
 use crate::sys::{c, call, call_path, open};
@@ -33,17 +32,11 @@ macro_rules! unwritable {
         Check::new($name, |_| open($path, libc::O_WRONLY).into())
             .with(as_root_of_the_host)
             .refused(&[EROFS, EACCES])
-            .lacking(&[(ENOENT, concat!("a file ", $path))])
+            .lacking(&[
+                (ENOENT, concat!("a file ", $path)),
+                (EACCES, "CAP_SYS_RESOURCE for root on this machine"),
+            ])
             .needs_root("a file that only root may write outside")
-    };
-}
-
-/// A file of the process itself that takes a privilege to write.
-macro_rules! own {
-    ($name:literal, $path:literal, $value:literal) => {
-        Check::new($name, |_| write($path, $value))
-            .refused(&[EPERM, EACCES, EROFS, ENOENT])
-            .lacking(&[(ENOENT, concat!("a file ", $path))])
     };
 }
 
@@ -61,14 +54,19 @@ pub const CHECKS: &[Check] = &[
     masked!("page_flags", "/proc/kpageflags", root).must(Must::Refused(&[EACCES, EPERM])),
     masked!("slabs", "/proc/slabinfo", root).must(Must::Refused(&[EACCES, EPERM])),
     masked!("virtual_memory_of_the_kernel", "/proc/vmallocinfo", root).must(Must::Refused(&[EACCES, EPERM])),
-    Check::new("acpi", |_| entries("/proc/acpi")).hidden().lacking(&[(ENOENT, "a directory /proc/acpi")]),
+    Check::new("acpi", |_| entries("/proc/acpi"))
+        .scene(|_| match fs::read_dir("/proc/acpi").is_ok_and(|mut entries| entries.next().is_some()) {
+            true => Ok(Scene::new()),
+            false => Err("entries of /proc/acpi".into()),
+        })
+        .must(Must::HiddenOr(&[ENOENT])),
     Check::new("scsi", |_| entries("/proc/scsi"))
         .must(Must::HiddenOr(&[ENOENT]))
         .lacking(&[(ENOENT, "a directory /proc/scsi")]),
     Check::new("asound", |_| entries("/proc/asound"))
         .must(Must::HiddenOr(&[ENOENT]))
         .lacking(&[(ENOENT, "a directory /proc/asound")]),
-    Check::new("kernel_symbols_by_another_way", |_| content("/proc/self/root/proc/thread-self/../../kallsyms"))
+    Check::new("kernel_symbols_by_another_way", |_| content("/proc/self/root/proc/self/../kallsyms"))
         .hidden(),
     Check::new("kernel_symbols_of_a_tree_opened_before", |_| {
         let symbols = open("/proc", libc::O_PATH)
@@ -89,7 +87,8 @@ pub const CHECKS: &[Check] = &[
         let kind = kind.as_ptr() as usize;
         call(libc::SYS_mount, &[kind, target.as_ptr() as usize, kind, 0, 0]).into()
     })
-    .control(Control::OwnNamespaces),
+    .control(Control::OwnNamespaces)
+    .lacking(&[(EPERM, "a /proc that shows everything, of which another could be made")]),
     unwritable!("core_pattern", "/proc/sys/kernel/core_pattern"),
     unwritable!("module_loader", "/proc/sys/kernel/modprobe"),
     unwritable!("hotplug_helper", "/proc/sys/kernel/hotplug"),
@@ -109,39 +108,42 @@ pub const CHECKS: &[Check] = &[
         .hidden()
         .with(as_root_if_root)
         .needs_root("files that only root may write outside"),
-    own!("memory_of_processes_protected", "/proc/self/oom_score_adj", "-1000")
-        .needs_root("only root may lower it"),
-    own!("further_id_map", "/proc/self/uid_map", "0 0 1\n").control(Control::OwnNamespaces),
+    Check::new("memory_of_processes_protected", |_| {
+        let value = "-1000";
+        let write = |fd| call(libc::SYS_write, &[fd as usize, value.as_ptr() as usize, value.len()]);
+        open("/proc/self/oom_score_adj", libc::O_WRONLY).and_then(write).into()
+    })
+    .refused(&[EACCES, EPERM])
+    .lacking(&[(EACCES, "CAP_SYS_RESOURCE for root on this machine")])
+    .needs_root("only root may lower it"),
     Check::new("what_a_workload_may_ask", |_| open("/proc/self/status", libc::O_RDONLY).into())
         .must(Must::Done)
         .control(Control::Tightened(|container| container.proc(cofferdam::Proc::None))),
+    Check::new("command_line_of_the_kernel", |_| content("/proc/cmdline"))
+        .must(Must::Open("/proc/cmdline tells how the machine was started")),
+    Check::new("identity_of_the_boot", |a| {
+        Answer::seen(fs::read_to_string("/proc/sys/kernel/random/boot_id").is_ok_and(|id| id.trim() == a[0]))
+    })
+    .scene(|_| {
+        let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").map_err(|error| error.to_string())?;
+        Ok(Scene::new().arg(id.trim()))
+    })
+    .must(Must::Open("/proc tells which machine it is, and since when it runs")),
     Check::new("path_of_the_control_group", |_| {
         let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
         Answer::seen(groups.lines().any(|line| !line.ends_with(":/")))
     })
     .with(|container| container.accounting(true))
     .hidden()
-    .control(Control::Loosened(|container| {
-        container.accounting(true).share(cofferdam::Namespaces::CGROUP)
-    }))
+    .control(Control::Loosened(|container| container.accounting(true).share(cofferdam::Namespaces::CGROUP)))
     .scene(with_groups),
-    Check::new("path_of_the_control_group_of_init", |_| {
-        let groups = fs::read_to_string("/proc/1/cgroup").unwrap_or_default();
-        Answer::seen(groups.lines().any(|line| line.contains("cofferdam-") || line.contains("service")))
-    })
-    .with(|container| container.accounting(true))
-    .hidden()
-    .control(Control::Loosened(|container| {
-        container.accounting(true).share(cofferdam::Namespaces::CGROUP)
-    }))
-    .scene(with_groups)
-    .needs_root("init is in a group that tells nothing"),
     Check::new("mount_paths_of_the_host", |_| {
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         let of_the_host = ["/home", "/root", "/mnt", "/boot", "/sys", "/media", "/run", "/var"];
         let shows = |line: &str| {
             let fields: Vec<&str> = line.split(' ').collect();
-            fields[3..5].iter().any(|path| of_the_host.iter().any(|known| path.starts_with(known)))
+            !line.contains(" - proc ")
+                && fields[3..5].iter().any(|path| of_the_host.iter().any(|known| path.starts_with(known)))
         };
         Answer::seen(mounts.lines().any(shows))
     })
@@ -151,15 +153,15 @@ pub const CHECKS: &[Check] = &[
         Answer::seen(fs::read_to_string("/proc/self/mountinfo").is_ok_and(|text| text.contains(&a[0])))
     })
     .scene(bound_directory)
-    .hidden()
+    .must(Must::Open("the kernel says where in its file system a mount begins"))
     .without_binds(),
-    Check::new("identity_of_a_thread", |_| Answer::seen(status_field("TracerPid").is_none()))
-        .hidden()
-        .control(Control::Loosened(|container| container.tmpfs(cofferdam::Tmpfs::new("/proc")))),
 ];
 
 fn as_root_of_the_host(container: Container) -> Container {
-    container.user(0, 0).id_mapping(IdMapping::Host { uid: 0, gid: 0 }).capabilities(Capabilities::DAC_OVERRIDE)
+    container
+        .user(0, 0)
+        .id_mapping(IdMapping::Host { uid: 0, gid: 0 })
+        .capabilities(Capabilities::DAC_OVERRIDE)
 }
 
 fn as_root_if_root(container: Container) -> Container {
@@ -187,13 +189,6 @@ fn entries(path: &str) -> Answer {
         Ok(mut entries) => Answer::seen(entries.next().is_some()),
         Err(error) => Answer::Refused(error.raw_os_error().unwrap_or(0)),
     }
-}
-
-fn write(path: &str, value: &str) -> Answer {
-    let written = open(path, libc::O_WRONLY)
-        .and_then(|fd| call(libc::SYS_write, &[fd as usize, value.as_ptr() as usize, value.len()]));
-    // In a new user namespace the map has been written: the kernel takes one.
-    Answer::reached(written, if path.ends_with("uid_map") { &[EPERM] } else { &[] })
 }
 
 /// Whether any file below a directory can be opened for writing.

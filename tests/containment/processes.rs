@@ -13,7 +13,9 @@ const NOT_THERE: &[i32] = &[ESRCH];
 const NOT_THERE_OR_FILTERED: &[i32] = &[ESRCH, EPERM];
 
 pub const CHECKS: &[Check] = &[
-    Check::new("signal", |a| call(libc::SYS_kill, &[pid(a), 0]).into()).scene(host_process).refused(NOT_THERE),
+    Check::new("signal", |a| call(libc::SYS_kill, &[pid(a), 0]).into())
+        .scene(host_process)
+        .refused(NOT_THERE),
     Check::new("signal_to_its_thread", |a| call(libc::SYS_tgkill, &[pid(a), pid(a), 0]).into())
         .scene(host_process)
         .refused(NOT_THERE),
@@ -44,25 +46,15 @@ pub const CHECKS: &[Check] = &[
         .scene(host_process)
         .refused(NOT_THERE_OR_FILTERED)
         .lacking(&[(libc::ENOSYS, "kcmp")]),
-    Check::new("session", |a| call(libc::SYS_getsid, &[pid(a)]).into()).scene(host_process).refused(NOT_THERE),
+    Check::new("session", |a| call(libc::SYS_getsid, &[pid(a)]).into())
+        .scene(host_process)
+        .refused(NOT_THERE),
     Check::new("process_group", |a| call(libc::SYS_getpgid, &[pid(a)]).into())
         .scene(host_process)
         .refused(NOT_THERE),
     Check::new("nice_value", |a| call(libc::SYS_setpriority, &[0, pid(a), 5]).into())
         .scene(host_process)
         .refused(NOT_THERE),
-    Check::new("nice_value_of_all_of_the_user", |_| call(libc::SYS_setpriority, &[PRIO_USER, 0, 5]).into())
-        .scene(|place| {
-            let scene = host_process(place)?;
-            let pid = scene.arguments[0].clone();
-            Ok(scene.effect(move || nice_value(&pid) == Some(5)))
-        })
-        .hidden()
-        // It would slow down what else this user runs.
-        .control(crate::check::Control::Loosened(|container| {
-            container.share(cofferdam::Namespaces::PID).proc(cofferdam::Proc::NewOrOuter)
-        }))
-        .needs_root("as an ordinary user the control would slow down all that the user runs"),
     Check::new("cpu_affinity", affinity).scene(host_process).refused(NOT_THERE),
     Check::new("scheduler", |a| call(libc::SYS_sched_setscheduler, &[pid(a), 0, at(&0i32)]).into())
         .scene(host_process)
@@ -79,7 +71,6 @@ pub const CHECKS: &[Check] = &[
 
 const PTRACE_SEIZE: usize = 0x4206;
 const KCMP_VM: usize = 1;
-const PRIO_USER: usize = 2;
 
 /// The process in question is the first argument.
 pub fn pid(arguments: &[String]) -> usize {
@@ -151,7 +142,7 @@ fn robust_list(arguments: &[String]) -> Answer {
 }
 
 /// The nice value of a process of the host.
-fn nice_value(pid: &str) -> Option<i32> {
+pub fn nice_value(pid: &str) -> Option<i32> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(')')?.1.split_whitespace().nth(16)?.parse().ok()
 }

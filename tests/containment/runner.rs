@@ -1,6 +1,6 @@
 //! Makes the checks, and says what became of them in the way of libtest.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -64,9 +64,13 @@ struct Case<'a> {
 /// What became of a case.
 enum Verdict {
     Passed,
+    /// Known to be open, for this reason.
+    Open(&'static str),
     Failed(String),
-    /// The reason, for the whole check or for the profile only.
+    /// The reason.
     Skipped(String),
+    /// The reason why this profile has nothing to do with it.
+    NotUnder(&'static str),
 }
 
 /// As tests of libtest are called.
@@ -117,10 +121,13 @@ fn run(cases: &[Case], filtered_out: usize, threads: Option<usize>) -> ExitCode 
 fn judge(case: &Case) -> Verdict {
     let (check, profile) = (case.check, case.profile);
     if check.forks && !profile.forks {
-        return skipped_under(profile, "no process can be made there");
+        return Verdict::NotUnder("no process can be made there");
     }
     if check.by_filter && !profile.filters {
-        return skipped_under(profile, "only a filter of system calls stands in the way");
+        return Verdict::NotUnder("only a filter stands in the way");
+    }
+    if let Must::Open(reason) = check.must {
+        return judge_open(check, profile, reason);
     }
     if let Control::None(reason) = check.own_control() {
         return Verdict::Skipped(reason.to_owned());
@@ -143,8 +150,13 @@ fn judge(case: &Case) -> Verdict {
     }
 }
 
-fn skipped_under(profile: &Profile, reason: &str) -> Verdict {
-    Verdict::Skipped(format!("not under {}: {reason}", profile.name))
+/// What is known to be open needs no control: it is its own. Once it is closed, it must become a check.
+fn judge_open(check: &Check, profile: &Profile, reason: &'static str) -> Verdict {
+    match prober::inside(check, profile.apply) {
+        Answer::Done => Verdict::Open(reason),
+        Answer::Lacks(what) => Verdict::Skipped(format!("the kernel lacks {what}")),
+        answer => Verdict::Failed(format!("said to be open, and is not: {answer}")),
+    }
 }
 
 /// What the machine lacks, by the control's answer.
@@ -162,7 +174,7 @@ fn lack(check: &Check, answer: &Answer) -> Option<String> {
 fn is_right(must: Must, answer: &Answer, profile: &Profile) -> bool {
     let stricter = |answer: &Answer| matches!(answer, Answer::Refused(e) if profile.stricter.contains(e));
     match (must, answer) {
-        (Must::Done, answer) => *answer == Answer::Done,
+        (Must::Done | Must::Open(_), answer) => *answer == Answer::Done,
         (Must::Refused(errnos), Answer::Refused(errno)) if errnos.contains(errno) => true,
         (Must::Hidden | Must::HiddenOr(_), Answer::Hidden) => true,
         (Must::HiddenOr(errnos), Answer::Refused(errno)) if errnos.contains(errno) => true,
@@ -180,6 +192,10 @@ struct Tally {
     checks: BTreeSet<String>,
     /// Lines that were printed.
     reasons: BTreeSet<String>,
+    /// What is known to be open.
+    open: BTreeSet<(String, &'static str)>,
+    /// Numbers of checks that a profile has nothing to do with.
+    not_under: BTreeMap<(&'static str, &'static str), usize>,
 }
 
 impl Tally {
@@ -191,6 +207,11 @@ impl Tally {
                 self.checks.insert(case.check.full_name());
                 "ok".to_owned()
             }
+            Verdict::Open(reason) => {
+                self.skipped += 1;
+                self.open.insert((case.check.full_name(), reason));
+                format!("ignored, known to be open: {reason}")
+            }
             Verdict::Failed(why) => {
                 self.failures.push((name.clone(), why));
                 "FAILED".to_owned()
@@ -199,6 +220,12 @@ impl Tally {
                 self.skipped += 1;
                 self.say_skipped(case.check, &reason);
                 format!("ignored, {reason}")
+            }
+            Verdict::NotUnder(reason) => {
+                let profile = case.profile.name;
+                self.skipped += 1;
+                *self.not_under.entry((profile, reason)).or_default() += 1;
+                format!("ignored, not under {profile}: {reason}")
             }
         };
         println!("test {name} ... {result}");
@@ -213,6 +240,12 @@ impl Tally {
     }
 
     fn conclude(self, filtered_out: usize, begun: Instant) -> ExitCode {
+        for ((profile, reason), count) in &self.not_under {
+            println!("{count} checks not under {profile}: {reason}");
+        }
+        for (name, reason) in &self.open {
+            println!("open: {name}: {reason}");
+        }
         if !self.failures.is_empty() {
             println!("\nfailures:\n");
             for (name, why) in &self.failures {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use cofferdam::{Capabilities, Namespaces};
 use libc::{AF_INET, AF_INET6, AF_UNIX, EACCES, EAFNOSUPPORT, ECONNREFUSED, ENOENT, EPERM, EPROTONOSUPPORT};
 
-use crate::check::{Answer, Check, Control, Place, Scene};
+use crate::check::{Answer, Check, Control, Scene};
 use crate::scenes::{open_directory, set_mode, unique_name};
 use crate::sys::{Outcome, at, call};
 
@@ -126,9 +126,8 @@ pub const CHECKS: &[Check] = &[
         .lacking(LACKING_FAMILY),
     Check::new("raw_internet_protocol", |_| socket(AF_INET, libc::SOCK_RAW, 1).into()).control(WITH_RAW),
     Check::new("settings_of_an_interface", bring_loopback_up).control(WITH_ADMIN),
-    Check::new("foreign_credentials", |_| send_credentials()).control(Control::Loosened(|container| {
-        container.user(0, 0).capabilities(Capabilities::all())
-    })),
+    Check::new("foreign_credentials", |_| send_credentials())
+        .control(Control::Loosened(|container| container.user(0, 0).capabilities(Capabilities::all()))),
     Check::new("port_below_1024", |_| bind_port(80))
         .refused(&[EACCES])
         .control(Control::Loosened(|container| container.capabilities(Capabilities::NET_BIND_SERVICE))),
@@ -141,8 +140,10 @@ pub const CHECKS: &[Check] = &[
     family!("kernel_connections", 41, libc::SOCK_STREAM),
     family!("express_data_path", libc::AF_XDP, libc::SOCK_RAW)
         .needs_root("the kernel itself answers EPERM to others"),
-    family!("keys_of_ipsec", libc::AF_KEY, libc::SOCK_RAW).needs_root("the kernel itself answers EPERM to others"),
-    family!("packets", libc::AF_PACKET, libc::SOCK_DGRAM).needs_root("the kernel itself answers EPERM to others"),
+    family!("keys_of_ipsec", libc::AF_KEY, libc::SOCK_RAW)
+        .needs_root("the kernel itself answers EPERM to others"),
+    family!("packets", libc::AF_PACKET, libc::SOCK_DGRAM)
+        .needs_root("the kernel itself answers EPERM to others"),
     family!("family_with_high_bits", AF_UNIX | libc::AF_VSOCK, libc::SOCK_STREAM),
     netlink!("netlink_of_sockets", libc::NETLINK_SOCK_DIAG),
     netlink!("netlink_of_events", libc::NETLINK_KOBJECT_UEVENT),
@@ -230,7 +231,8 @@ fn send_credentials() -> Answer {
     let made = call(libc::SYS_socketpair, &[AF_UNIX as usize, kind, 0, crate::sys::at_mut(&mut pair)]);
     // A cmsghdr of SOL_SOCKET, SCM_CREDENTIALS, and a ucred.
     let header = [28u64.to_ne_bytes(), (1u64 | 2 << 32).to_ne_bytes()].concat();
-    let claim = [1u32, 0, 0, 0].map(u32::to_ne_bytes).concat();
+    let id = |number| call(number, &[]).unwrap_or(0) as u32;
+    let claim = [1, id(libc::SYS_geteuid), id(libc::SYS_getegid), 0].map(u32::to_ne_bytes).concat();
     let control = [header, claim].concat();
     let data = [at("x"), 1];
     let message = [0, 0, at(&data), 1, at(&control[..]), 28, 0];
@@ -247,8 +249,7 @@ pub fn hold_abstract_socket(arguments: &[String]) -> Result<(Box<dyn Any>, Strin
 
 /// A part: listens on a port of loopback.
 pub fn hold_port(_: &[String]) -> Result<(Box<dyn Any>, String), i32> {
-    let listener =
-        TcpListener::bind("127.0.0.1:0").map_err(|error| error.raw_os_error().unwrap_or(0))?;
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.raw_os_error().unwrap_or(0))?;
     let port = listener.local_addr().map_or(0, |address| address.port());
     Ok((Box::new(listener), port.to_string()))
 }

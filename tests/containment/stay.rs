@@ -10,7 +10,7 @@ use crate::{prober, sys};
 
 /// The first argument.
 pub const STAY: &str = "stay";
-const READY: &str = "ready: ";
+const READY: &str = "ready:";
 
 /// A part: makes what it has from its arguments, and says what others must know of it.
 pub type Part = fn(&[String]) -> Result<(Box<dyn std::any::Any>, String), i32>;
@@ -104,5 +104,5 @@ fn ready(output: impl Read) -> Result<String, String> {
     let mut line = String::new();
     let _ = BufReader::with_capacity(1, output).read_line(&mut line);
     let said = line.trim_end().strip_prefix(READY);
-    said.map(str::to_owned).ok_or_else(|| format!("what this part needs: {line}"))
+    said.map(|said| said.trim().to_owned()).ok_or_else(|| format!("what this part needs: {line}"))
 }

@@ -16,15 +16,7 @@ pub fn call(number: i64, arguments: &[usize]) -> Outcome {
     // SAFETY: the kernel writes only where an argument points. Callers pass addresses of values that live
     // until the call has returned and are as large as the call has it, or addresses that nothing is mapped at.
     let answer = unsafe {
-        libc::syscall(
-            number,
-            argument(0),
-            argument(1),
-            argument(2),
-            argument(3),
-            argument(4),
-            argument(5),
-        )
+        libc::syscall(number, argument(0), argument(1), argument(2), argument(3), argument(4), argument(5))
     };
     if answer == -1 { Err(errno()) } else { Ok(answer) }
 }
@@ -143,5 +135,20 @@ pub fn fork_sleeper() -> Outcome {
             unsafe { libc::pause() };
         },
         child => Ok(i64::from(child)),
+    }
+}
+
+/// A child of this process goes on in its place; this one ends when it does, as successfully.
+pub fn go_on_in_child() -> Result<(), i32> {
+    // SAFETY: this process has one thread.
+    match unsafe { libc::fork() } {
+        -1 => Err(errno()),
+        0 => Ok(()),
+        child => {
+            let mut status = 0;
+            let _ = call(libc::SYS_wait4, &[child as usize, at_mut(&mut status)]);
+            // SAFETY: ends the process.
+            unsafe { libc::_exit(i32::from(status != 0)) }
+        }
     }
 }

@@ -35,6 +35,7 @@ pub const PARTS: &[(&str, Part)] = &[
     ("ipc", ipc::hold),
     ("file", neighbours::hold_file),
     ("key", keyrings::hold),
+    ("lock", neighbours::hold_lock),
     ("watch", advisories::watch),
 ];
 

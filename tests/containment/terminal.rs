@@ -46,11 +46,13 @@ pub const CHECKS: &[Check] = &[
     .by_filter()
     .lacking(LACKING_STI),
     Check::new("typed_into_a_terminal_of_its_own", |_| {
-        let typed = sys::terminal().map(|(_master, slave, _path)| {
+        // They stay open: at the end of its terminal the session would get SIGHUP.
+        let typed = sys::terminal().map(|(master, slave, _)| {
             use std::os::fd::AsRawFd;
             let fd = slave.as_raw_fd() as usize;
             let _ = call(libc::SYS_setsid, &[]);
             let _ = call(libc::SYS_ioctl, &[fd, libc::TIOCSCTTY as usize, 0]);
+            std::mem::forget((master, slave));
             Answer::from(call(libc::SYS_ioctl, &[fd, libc::TIOCSTI as usize, at("x")]))
         });
         typed.into()
