@@ -43,11 +43,27 @@ pub const CHECKS: &[Check] = &[
     Check::new("own_program_is_opened", |_| open("/proc/1/exe", libc::O_RDONLY).into())
         .refused(&[EACCES, EPERM])
         .control(WITH_PTRACE),
-    // The same where the workload may look into init: what it finds is sealed.
-    Check::new("own_program_is_written", |_| open("/proc/1/exe", libc::O_RDWR).into())
-        .with(|container| container.user(0, 0).capabilities(Capabilities::all()))
-        .refused(&[ETXTBSY, EPERM, EACCES, EROFS])
-        .control(Control::None("a program that is running cannot be written anywhere")),
+    // The same from outside, where root can look into init: what it finds is sealed.
+    Check::orchestrated("own_program_is_written", |place| {
+        let child = match place.container().command("/bin/cat").stdin(Stdio::piped()).spawn() {
+            Ok(child) => child,
+            Err(error) => return Answer::Broken(error.to_string()),
+        };
+        let other = tempfile::NamedTempFile::new().expect("a temporary file");
+        let program = format!("/proc/{}/exe", init_of(&child));
+        let program = if place.is_control() { other.path().display().to_string() } else { program };
+        open(&program, libc::O_RDWR).into()
+    })
+    .must(Must::Refused(&[ETXTBSY, EPERM, EACCES])),
+    Check::new("program_of_the_workload_is_written", |a| open(&a[0], libc::O_RDWR).into())
+        .scene(|place| {
+            if !place.is_control() {
+                return Ok(Scene::new().arg("/proc/self/exe"));
+            }
+            let file = tempfile::NamedTempFile::new().map_err(|error| error.to_string())?;
+            Ok(Scene::new().arg(file.path().display()).keep(file))
+        })
+        .refused(&[ETXTBSY, EROFS, EACCES]),
     // The same by `#!/proc/self/exe`, which makes the runtime execute itself inside.
     Check::orchestrated("own_program_is_the_interpreter", |place| {
         let script = if place.is_control() { "#!/bin/echo\n" } else { "#!/proc/self/exe\n" };
@@ -58,10 +74,6 @@ pub const CHECKS: &[Check] = &[
         }
     })
     .must(Must::HiddenOr(&[EACCES, libc::ENOEXEC, libc::ENOENT, EPERM])),
-    Check::new("program_of_the_workload_is_written", |_| open("/proc/self/exe", libc::O_RDWR).into())
-        .refused(&[ETXTBSY, EROFS])
-        .control(Control::Loosened(|container| container))
-        .control(Control::None("a program that is running cannot be written anywhere")),
     // directory-leak: CVE-2024-21626 (runc), CVE-2016-9962: a descriptor of a directory of the host.
     Check::orchestrated("working_directory_by_a_leaked_descriptor", |place| {
         let directory = open_directory();
@@ -123,22 +135,24 @@ pub const CHECKS: &[Check] = &[
     Check::orchestrated("bind_through_an_exchanged_link", bind_while_exchanged).hidden(),
     Check::orchestrated("root_with_links_for_mount_points", |place| {
         // CVE-2019-19921, CVE-2023-27561, CVE-2025-31133 and their kin: /proc, /dev and /tmp of the root file
-        // system lead elsewhere.
+        // system lead elsewhere; in the control to where the workload may make files.
         let (root, outside) = (open_directory(), open_directory());
         for name in ["proc", "dev", "tmp"] {
-            let target = outside.path().join(name);
-            fs::create_dir(&target).expect("a directory");
-            if place.is_control() {
-                // What a link would do if it were followed out of the root: the mount point is used there.
-                fs::write(target.join("used"), "").expect("a file");
-            }
-            symlink(&target, root.path().join(name)).expect("a link");
+            fs::create_dir(outside.path().join(name)).expect("a directory");
+            symlink(outside.path().join(name), root.path().join(name)).expect("a link");
         }
         copy_busybox(root.path());
-        let container = place.container().rootfs_writable(root.path()).command("/busybox").arg("true");
-        if !place.is_control() {
-            let _ = as_owner(container).status();
-        }
+        let container = place.container().rootfs_writable(root.path()).command("/busybox");
+        let container = container.args(["touch", "/tmp/used", "/proc/used", "/dev/shm/used"]);
+        let container = if place.is_control() {
+            // The host's own directory in the place that the link leads to.
+            let seen = outside.path().join("tmp");
+            set_mode(&seen, 0o777);
+            Container::new().bind_writable(&seen, "/box").command("/usr/bin/touch").arg("/box/used")
+        } else {
+            container
+        };
+        let _ = as_owner(container).status();
         let used =
             |name| fs::read_dir(outside.path().join(name)).is_ok_and(|mut files| files.next().is_some());
         Answer::seen(["proc", "dev", "tmp"].into_iter().any(used))
@@ -167,8 +181,10 @@ pub const CHECKS: &[Check] = &[
         call(libc::SYS_mount, &[kind, target.as_ptr() as usize, kind, 0, options.as_ptr() as usize]).into()
     })
     .with(root_of_its_own)
-    .needs_root("nobody else may mount control groups outside")
-    .control(Control::None("the control would make a hierarchy that outlives it")),
+    // The kernel forgets the hierarchy with its mount.
+    .control(Control::OwnNamespaces)
+    .lacking(&[(libc::ENODEV, "cgroup v1"), (libc::EINVAL, "cgroup v1")])
+    .needs_root("nobody else may mount control groups outside"),
     Check::new("group_tree_of_the_second_version", |_| {
         let (kind, target) = (c("cgroup2"), c("/tmp"));
         let kind = kind.as_ptr() as usize;
@@ -266,9 +282,7 @@ pub const CHECKS: &[Check] = &[
             Ok(child) => child,
             Err(error) => return Answer::Broken(error.to_string()),
         };
-        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
-        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap_or_default().trim();
-        let process = if place.is_control() { "self" } else { parent };
+        let process = if place.is_control() { "self".to_owned() } else { init_of(&child) };
         match fs::read_to_string(format!("/proc/{process}/maps")) {
             Ok(maps) => Answer::seen(maps.contains("/lib")),
             Err(error) => Answer::Broken(error.to_string()),
@@ -284,6 +298,13 @@ fn seen_or_refused(result: cofferdam::Result<bool>) -> Answer {
         Ok(seen) => Answer::seen(seen),
         Err(error) => error.raw_os_error().map_or_else(|| Answer::Broken(error.to_string()), Answer::Refused),
     }
+}
+
+/// The process id of init, as the host has it.
+fn init_of(child: &cofferdam::Child) -> String {
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
+    parent.unwrap_or_default().trim().to_owned()
 }
 
 /// As root of the host, where the tests run as root: what it makes on the host it could make anywhere.

@@ -122,7 +122,7 @@ pub enum Control {
     Loosened(fn(Container) -> Container),
     /// In a container that is tightened, where what [`Must::Done`] allows must not succeed.
     Tightened(fn(Container) -> Container),
-    /// This user has no place where it could succeed: the check is the other user's.
+    /// An ordinary user has no place where it could succeed, for this reason: the check is root's.
     None(&'static str),
 }
 

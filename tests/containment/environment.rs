@@ -47,11 +47,13 @@ pub const CHECKS: &[Check] = &[
     })
     .control(Control::OwnNamespaces),
     Check::new("session", |a| {
-        Answer::seen(
-            call(libc::SYS_getsid, &[0]).is_ok_and(|session| session.to_string() == a[0]) && a[0] != "0",
-        )
+        Answer::seen(call(libc::SYS_getsid, &[0]).is_ok_and(|session| session.to_string() == a[0]))
     })
-    .scene(|_| Ok(Scene::new().arg(call(libc::SYS_getsid, &[0]).unwrap_or(0))))
+    .scene(|_| match call(libc::SYS_getsid, &[0]) {
+        // As inside, of a session that is not to be seen.
+        Ok(0) | Err(_) => Err("a session that this program is in".into()),
+        Ok(session) => Ok(Scene::new().arg(session)),
+    })
     .hidden(),
     Check::new("session_of_somebody_else", |_| {
         Answer::seen(call(libc::SYS_getsid, &[0]) != Ok(i64::from(std::process::id())))
@@ -66,11 +68,17 @@ pub const CHECKS: &[Check] = &[
         Answer::seen(ignored() & 1 << (libc::SIGUSR1 - 1) != 0)
     })
     .hidden(),
-    Check::new("blocked_signals", |_| {
-        Answer::seen(status_field("SigBlk").is_some_and(|set| set.chars().any(|digit| digit != '0')))
+    Check::new("blocked_signals", |a| {
+        let mask = 1u64 << (libc::SIGUSR2 - 1);
+        if a[0] == "control" {
+            // std's Command, by which the control starts, lets nothing through.
+            let _ = call(libc::SYS_rt_sigprocmask, &[libc::SIG_BLOCK as usize, at(&mask), 0, 8]);
+        }
+        let blocked = status_field("SigBlk").and_then(|set| u64::from_str_radix(&set, 16).ok());
+        Answer::seen(blocked.is_some_and(|blocked| blocked & mask != 0))
     })
-    .hidden()
-    .control(Control::None("std's Command, by which the control starts, clears them as well")),
+    .scene(|place| Ok(Scene::new().arg(if place.is_control() { "control" } else { "inside" })))
+    .hidden(),
     Check::new("network_namespace", |a| same_namespace("net", a)).scene(|_| namespace("net")).hidden(),
     Check::new("mount_namespace", |a| same_namespace("mnt", a)).scene(|_| namespace("mnt")).hidden(),
     Check::new("process_namespace", |a| same_namespace("pid", a)).scene(|_| namespace("pid")).hidden(),

@@ -82,13 +82,6 @@ pub const CHECKS: &[Check] = &[
     .by_filter()
     .forks()
     .lacking(LACKING_NAMESPACE),
-    Check::new("user_namespace_unshared_with_high_bits", |_| {
-        call(libc::SYS_unshare, &[libc::CLONE_NEWUSER as usize | 0xdead_beef << 32]).into()
-    })
-    .by_filter()
-    .lacking(LACKING_NAMESPACE)
-    // unshare(2) takes a long, and finds fault with the bits.
-    .control(Control::None("the kernel itself refuses them")),
     Check::new("user_namespace_by_clone3", |_| clone3(libc::CLONE_NEWUSER as u64))
         .refused(&[ENOSYS])
         .by_filter()

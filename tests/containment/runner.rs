@@ -95,7 +95,7 @@ pub fn main(arguments: &[String]) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     keyrings::join_session_with_secret();
-    sys::be_careless(SECRET_VARIABLE, SECRET, libc::SIGUSR1);
+    sys::be_careless(SECRET_VARIABLE, SECRET, libc::SIGUSR1, libc::SIGUSR2);
     run(&wanted, others.len(), options.threads)
 }
 
@@ -130,7 +130,7 @@ fn judge(case: &Case) -> Verdict {
         return judge_open(check, profile, reason);
     }
     if let Control::None(reason) = check.own_control() {
-        return Verdict::Skipped(reason.to_owned());
+        return Verdict::Skipped(format!("needs root: {reason}"));
     }
     let control = case.control.get_or_init(|| prober::control(check)).as_ref();
     if let Some(what) = control.and_then(|answer| lack(check, answer)) {

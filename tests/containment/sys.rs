@@ -116,13 +116,15 @@ pub fn call_of_32_bits() -> Outcome {
     if answer < 0 { Err(-answer as i32) } else { Ok(answer) }
 }
 
-/// What a careless host program has, for children to inherit: a variable of the environment, and a signal that it
-/// ignores. Before it has threads.
-pub fn be_careless(variable: &str, value: &str, signal: i32) {
+/// What a careless host program has, for children to inherit: a variable of the environment, a signal that it
+/// ignores, and one that it blocks. Before it has threads.
+pub fn be_careless(variable: &str, value: &str, signal: i32, blocked: i32) {
     // SAFETY: nobody else reads the environment: there is one thread.
     unsafe { std::env::set_var(variable, value) };
     // SAFETY: it is ignored; no code runs.
     unsafe { libc::signal(signal, libc::SIG_IGN) };
+    let mask = 1u64 << (blocked - 1);
+    let _ = call(libc::SYS_rt_sigprocmask, &[libc::SIG_BLOCK as usize, at(&mask), 0, 8]);
 }
 
 /// A child that does nothing until it is killed.

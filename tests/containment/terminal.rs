@@ -102,11 +102,6 @@ pub const CHECKS: &[Check] = &[
     })
     .scene(held_terminal)
     .refused(&[libc::ENXIO]),
-    Check::new("console_output", |_| call(libc::SYS_ioctl, &[STDIN, libc::TIOCCONS as usize, 0]).into())
-        .scene(free_terminal)
-        .needs_root("nobody else may redirect the console outside")
-        // A console that is redirected stays so until somebody redirects it again.
-        .control(Control::None("the control would redirect the console of the machine")),
     Check::new("terminal_of_the_host_by_its_path", |a| open(&a[0], libc::O_RDWR | libc::O_NOCTTY).into())
         .scene(|_| {
             let (master, slave, path) = sys::terminal().map_err(|errno| format!("terminals: {errno}"))?;
