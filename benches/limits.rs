@@ -10,7 +10,6 @@
 //! results mean.
 
 use std::error::Error;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -19,6 +18,7 @@ use clap::{Parser, ValueEnum};
 use parts::programs::Programs;
 use parts::{clock, cost, cpu, memory, wall};
 use support::bystander;
+use support::options::{self, Common, Hosted};
 
 #[path = "limits/mod.rs"]
 mod parts;
@@ -29,18 +29,10 @@ mod support;
 struct Arguments {
     /// The measurements to make; all if none is named.
     parts: Vec<Part>,
-    /// Measure for a shorter time.
-    #[arg(long)]
-    quick: bool,
-    /// Passed by cargo to every bench.
-    #[arg(long, hide = true)]
-    bench: bool,
-    /// Be a host with so many MiB of memory that runs `program`: how the bench starts itself.
-    #[arg(long, hide = true, requires = "program")]
-    host: Option<u64>,
-    /// The workload of such a host.
-    #[arg(long, hide = true)]
-    program: Option<PathBuf>,
+    #[command(flatten)]
+    common: Common,
+    #[command(flatten)]
+    hosted: Hosted,
     /// Such a host limits the workload's memory.
     #[arg(long, hide = true)]
     limited: bool,
@@ -62,25 +54,18 @@ enum Part {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let result = match (arguments.host, &arguments.program) {
+    options::finish(match (arguments.hosted.host, &arguments.hosted.program) {
         (Some(mebibytes), Some(program)) => {
             bystander::serve(mebibytes, &memory::hosted(program, arguments.limited))
         }
         _ => measure(&arguments),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    })
 }
 
 fn measure(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let wanted = |part| arguments.parts.is_empty() || arguments.parts.contains(&part);
     let (time, rounds) =
-        if arguments.quick { (Duration::from_secs(3), 3) } else { (Duration::from_secs(30), 15) };
+        if arguments.common.quick { (Duration::from_secs(3), 3) } else { (Duration::from_secs(30), 15) };
     let directory = tempfile::tempdir()?;
     let programs = Programs::compile(directory.path())?;
     if wanted(Part::Wall) {

@@ -13,21 +13,29 @@
 
 use std::error::Error;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use clap::Parser;
-use cofferdam::Container;
-
+use seccomp::Seccomp;
 use support::bystander::{self, Host};
 use support::measure::{self, Contestant};
+use support::options::{self, Common, Hosted};
+use support::run::{PLACE, contained, container};
 use support::{c, floor, peers};
 
+#[allow(dead_code)]
+#[path = "../src/error.rs"]
+mod error;
+#[allow(dead_code)]
+#[path = "support/filter.rs"]
+mod filter;
+#[allow(dead_code, unused_imports)]
+#[path = "../src/seccomp/mod.rs"]
+mod seccomp;
 mod support;
 
-/// Where the workload is inside the container.
-const PROGRAM: &str = "/noop";
 /// Memory of the large host of `host_rss`, in MiB, and what must be free to have it.
 const LARGE_HOST: u64 = 4 << 10;
 const LARGE_HOST_NEEDS: u64 = 6 << 10;
@@ -39,33 +47,18 @@ const SMALL_HOST: u64 = 1;
 /// Measures the cost of containers.
 #[derive(Parser)]
 struct Arguments {
-    /// Measure for a shorter time.
-    #[arg(long)]
-    quick: bool,
-    /// Passed by cargo to every bench.
-    #[arg(long, hide = true)]
-    bench: bool,
-    /// Be a host with so many MiB of memory that runs `program`: how the bench starts itself.
-    #[arg(long, hide = true, requires = "program")]
-    host: Option<u64>,
-    /// The workload of such a host.
-    #[arg(long, hide = true)]
-    program: Option<PathBuf>,
+    #[command(flatten)]
+    common: Common,
+    #[command(flatten)]
+    hosted: Hosted,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let result = match (arguments.host, &arguments.program) {
+    options::finish(match (arguments.hosted.host, &arguments.hosted.program) {
         (Some(mebibytes), Some(program)) => bystander::serve(mebibytes, &container(program)),
-        _ => measure_all(arguments.quick),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+        _ => measure_all(arguments.common.quick),
+    })
 }
 
 fn measure_all(quick: bool) -> Result<(), Box<dyn Error>> {
@@ -78,11 +71,6 @@ fn measure_all(quick: bool) -> Result<(), Box<dyn Error>> {
     compare_with_peers(&program, time / 2)
 }
 
-/// The container of every measurement: the defaults, and the workload.
-fn container(program: &Path) -> Container {
-    Container::new().command(PROGRAM).bind_read_only(program, PROGRAM)
-}
-
 /// Runs a program without container, as `std` does it: a vfork-style spawn, and a wait.
 fn run(command: &mut Command) -> Duration {
     measure::time(|| {
@@ -91,21 +79,13 @@ fn run(command: &mut Command) -> Duration {
     })
 }
 
-/// Runs a container.
-fn run_contained(container: &Container) -> Duration {
-    measure::time(|| {
-        let report = container.spawn().and_then(|mut child| child.wait()).expect("a run");
-        assert!(report.success(), "the workload ended with {}", report.status());
-    })
-}
-
 /// A run with everything fresh, against the bare program and against no container at all.
 fn cold(program: &Path, directory: &Path, time: Duration) -> Result<(), Box<dyn Error>> {
     let container = container(program);
-    let bare = floor::compile(&container.explain()?, PROGRAM, directory)?;
+    let bare = floor::compile(&container.explain()?, PLACE, &filter::of(Seccomp::default())?, directory)?;
     let (mut bare, mut plain) = (Command::new(bare), Command::new(program));
     let mut contestants: [Contestant<'_>; 3] =
-        [Box::new(|| run_contained(&container)), Box::new(|| run(&mut bare)), Box::new(|| run(&mut plain))];
+        [Box::new(|| contained(&container)), Box::new(|| run(&mut bare)), Box::new(|| run(&mut plain))];
     let samples = measure::interleave(&mut contestants, time);
     println!("FIGURE cold_us {:.0}", samples.figure(0));
     println!("FIGURE bare_us {:.0}", samples.figure(1));
@@ -154,7 +134,7 @@ fn free_memory() -> Result<u64, Box<dyn Error>> {
 /// Other tools doing comparable work.
 fn compare_with_peers(program: &Path, time: Duration) -> Result<(), Box<dyn Error>> {
     let container = container(program);
-    let mut bubblewrap = match peers::bubblewrap(&container.explain()?, PROGRAM) {
+    let mut bubblewrap = match peers::bubblewrap(&container.explain()?, PLACE) {
         Ok(command) => command,
         Err(reason) => {
             println!("SKIP bubblewrap {reason}");
@@ -162,7 +142,7 @@ fn compare_with_peers(program: &Path, time: Duration) -> Result<(), Box<dyn Erro
         }
     };
     let mut contestants: [Contestant<'_>; 2] =
-        [Box::new(|| run_contained(&container)), Box::new(|| run(&mut bubblewrap))];
+        [Box::new(|| contained(&container)), Box::new(|| run(&mut bubblewrap))];
     let samples = measure::interleave(&mut contestants, time);
     println!("FIGURE bubblewrap_us {:.0}", samples.figure(1));
     println!("RATIO cold_over_bubblewrap {:.3}", samples.ratio(0, 1));

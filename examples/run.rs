@@ -7,6 +7,7 @@
 //! run --memory 64M --pids 16 --wall-time 2s --json report.json -- /usr/bin/python3 -c 'print(6 * 7)'
 //! run --bind /srv/input:/input --bind /srv/output:/output:rw --cwd /output -- /bin/sh -c 'sort /input/*'
 //! run --overlay /srv/layers/app:/srv/layers/base --hostname box --user 0 -- /bin/sh
+//! run --seccomp compute-only --seccomp-report -- /usr/bin/python3 -c 'import socket; socket.socket()'
 //! run --share net --env http_proxy=http://localhost:3128 -- /usr/bin/curl http://example.org/
 //! run --explain -- /bin/true
 //! run --probe
@@ -28,9 +29,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use cofferdam::{Bind, Capabilities, Container, ErrorKind, Host, Namespaces, Overlay, Report, Stdio, Tmpfs};
+use clap::{Parser, ValueEnum};
+use cofferdam::{
+    Bind, Capabilities, Container, ErrorKind, Host, Namespaces, Overlay, Report, Seccomp, Stdio, Syscall,
+    Tmpfs,
+};
 use serde_json::json;
 
 const NOT_EXECUTABLE: u8 = 126;
@@ -129,9 +133,13 @@ struct Options {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     output: Option<u64>,
 
-    /// System call filter: there is none yet, with or without this option; all but `none` is refused
-    #[arg(long, value_name = "default|none|FILE")]
-    seccomp: Option<OsString>,
+    /// Which system calls the program may make
+    #[arg(long, value_name = "POLICY", value_enum, default_value_t = Policy::Default)]
+    seccomp: Policy,
+
+    /// Deny nothing, and list on standard error what the policy would deny
+    #[arg(long)]
+    seccomp_report: bool,
 
     /// Write the report to FILE as a JSON object; it stays empty if the program cannot be run
     #[arg(long, value_name = "FILE")]
@@ -150,9 +158,21 @@ struct Options {
     command: Vec<OsString>,
 }
 
+/// The policies of system calls that come with the library.
+#[derive(Clone, Copy, ValueEnum)]
+enum Policy {
+    /// What ordinary programs need
+    Default,
+    /// The same without sockets
+    WithoutSockets,
+    /// Files, memory, threads and time: no sockets, no further processes
+    ComputeOnly,
+    /// No filter
+    None,
+}
+
 /// Does what the options say; returns the exit code.
 fn act(options: &Options) -> Result<u8, Failure> {
-    refuse_unbuilt(options)?;
     if options.probe {
         return print(&probe());
     }
@@ -167,10 +187,25 @@ fn act(options: &Options) -> Result<u8, Failure> {
 fn run(container: &Container, options: &Options) -> Result<u8, Failure> {
     let json = options.json.as_deref().map(JsonFile::create).transpose()?;
     let report = if options.output.is_some() { collect(container)? } else { container.spawn()?.wait()? };
+    tell_calls(&report);
     if let Some(json) = json {
         json.write(&report)?;
     }
     Ok(exit_code(&report))
+}
+
+/// What the policy of system calls had to say.
+fn tell_calls(report: &Report) {
+    if let Some(call) = report.violation() {
+        eprintln!("run: ended because of the system call {call}");
+    }
+    if !report.would_be_denied().is_empty() {
+        eprintln!("run: would be denied: {}", names(report.would_be_denied()).join(" "));
+    }
+}
+
+fn names(calls: &[Syscall]) -> Vec<String> {
+    calls.iter().map(ToString::to_string).collect()
 }
 
 /// Standard input is as without a limit of output.
@@ -226,7 +261,18 @@ fn identity(container: Container, options: &Options) -> Container {
     let container = container.share(options.share.iter().copied().fold(Namespaces::empty(), |a, b| a | b));
     let container = set(container, options.hostname.as_ref(), Container::hostname);
     let container = set(container, options.user, |container, (uid, gid)| container.user(uid, gid));
+    let container = container.seccomp(policy(options));
     container.capabilities(options.cap.iter().copied().fold(Capabilities::empty(), |a, b| a | b))
+}
+
+fn policy(options: &Options) -> Seccomp {
+    let policy = match options.seccomp {
+        Policy::Default => Seccomp::default(),
+        Policy::WithoutSockets => Seccomp::without_sockets(),
+        Policy::ComputeOnly => Seccomp::compute_only(),
+        Policy::None => Seccomp::unconfined(),
+    };
+    if options.seccomp_report { policy.report_only() } else { policy }
 }
 
 fn limits(container: Container, options: &Options) -> Container {
@@ -244,16 +290,6 @@ fn set<T>(container: Container, value: Option<T>, setter: impl Fn(Container, T) 
         Some(value) => setter(container, value),
         None => container,
     }
-}
-
-/// What the library cannot do yet is refused, not left out.
-fn refuse_unbuilt(options: &Options) -> Result<(), Failure> {
-    let filter = options.seccomp.as_ref().is_some_and(|filter| filter != "none");
-    if filter {
-        let reason = "--seccomp: there is no system call filter yet; only `--seccomp none` is accepted";
-        return Err(Failure::Unbuilt(reason));
-    }
-    Ok(())
 }
 
 // The end of a run.
@@ -278,6 +314,8 @@ fn report_as_json(report: &Report) -> serde_json::Value {
         "memory_source": report.usage().memory_peak.map(|figure| figure.source),
         "reached": reached,
         "enforced_by": enforced_by,
+        "violation": report.violation().map(|call| call.to_string()),
+        "would_be_denied": names(report.would_be_denied()),
     })
 }
 
@@ -309,7 +347,6 @@ impl<'a> JsonFile<'a> {
 /// Why the program was not run, or not reported on.
 enum Failure {
     Container(cofferdam::Error),
-    Unbuilt(&'static str),
     Write(PathBuf, io::Error),
 }
 
@@ -345,7 +382,6 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::Container(error) => error.fmt(f),
-            Failure::Unbuilt(reason) => f.write_str(reason),
             Failure::Write(path, error) => write!(f, "cannot write to {}: {error}", path.display()),
         }
     }

@@ -7,6 +7,8 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "landlock")]
+use crate::config::Landlock;
 use crate::config::limits::{DiskLimit, HugetlbLimit};
 use crate::config::mounts::{Operation, Root};
 use crate::config::{
@@ -455,10 +457,11 @@ impl Container {
     }
 
     /// Gives the workload these capability sets: a loosening. The [`seccomp`](Self::seccomp) policy does not follow
-    /// them: for `SYS_ADMIN` to be of use, groups such as [`SyscallGroup::Mounts`](crate::SyscallGroup::Mounts)
+    /// them, unless it is a profile that says so: for `SYS_ADMIN` to be of use, groups such as [`SyscallGroup::Mounts`](crate::SyscallGroup::Mounts)
     /// must be allowed, too.
     pub fn capability_sets(mut self, sets: CapabilitySets) -> Self {
         self.description.identity.capabilities = sets;
+        self.description.seccomp.forget();
         self
     }
 
@@ -723,6 +726,52 @@ impl Container {
     /// host program's own group, so that limits set on it hold for its containers too.
     pub fn cgroup_parent(mut self, group: impl AsRef<Path>) -> Self {
         self.description.limits.cgroup_parent = Some(group.as_ref().to_owned());
+        self
+    }
+}
+
+/// # Landlock
+///
+/// With the cargo feature `landlock`.
+#[cfg(feature = "landlock")]
+impl Container {
+    /// Restricts the workload, and all that it starts, to a [`Landlock`] policy: landlock(7), Linux 5.13. The
+    /// default is none; a later call takes the place of an earlier one.
+    ///
+    /// In a container with namespaces of its own it is a further layer. Without them it holds files, TCP ports,
+    /// signals and abstract sockets where the host forbids namespaces, for an ordinary user too:
+    ///
+    /// ```
+    /// use cofferdam::{Container, Landlock, LandlockAbi, Namespaces, Resource};
+    /// let policy = Landlock::new(LandlockAbi::V6)
+    ///     .read_execute("/usr")
+    ///     .read("/etc")
+    ///     .deny_tcp()
+    ///     .scope_signals()
+    ///     .scope_abstract_sockets();
+    /// let output = Container::new()
+    ///     .command("/usr/bin/env")
+    ///     .args(["ls", "/proc"])
+    ///     .namespaces(Namespaces::empty())
+    ///     .rlimit(Resource::OpenFiles, 64, 64)
+    ///     .landlock(policy)
+    ///     .output()?;
+    /// assert!(String::from_utf8_lossy(&output.stderr).contains("Permission denied"));
+    /// # Ok::<(), cofferdam::Error>(())
+    /// ```
+    ///
+    /// There the workload is a process of the host like any other: it sees the names and attributes of the host's
+    /// processes and files, and has whatever else the policy does not cover. Started by root, it runs as `nobody`.
+    ///
+    /// # Errors
+    /// Of the calls that run the program, with the step `landlock` or `landlock-rule`: a kernel without Landlock,
+    /// or with a lower ABI than the policy's ([`Unsupported`](crate::ErrorKind::Unsupported)); a policy that
+    /// restricts nothing, has rules that its ABI does not know, or comes with
+    /// [`no_new_privs(false)`](Self::no_new_privs) ([`InvalidInput`](crate::ErrorKind::InvalidInput)); a path that
+    /// is not there ([`NotFound`](crate::ErrorKind::NotFound)). A program that the policy does not let be executed
+    /// is an error of the step `exec`.
+    pub fn landlock(mut self, policy: Landlock) -> Self {
+        self.description.landlock = Some(policy);
         self
     }
 }

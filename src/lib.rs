@@ -72,7 +72,9 @@
 //! - `/tmp`: 256 MiB and 65,536 inodes in memory. No `/sys`, no `/home`, no `/var` but `/var/tmp`.
 //! - Ids: user and group 1000 inside. For an ordinary user they stand for the caller's own ids. For root
 //!   they stand for an id made from the process number of init, which owns no file.
-//! - No capability in any of the five sets; `no_new_privs`; no core dumps; umask 022; a new session.
+//! - No capability in any of the five sets, and none for being root; `no_new_privs`; no core dumps; umask 022; a
+//!   new session.
+//! - System calls: those that ordinary programs need ([`Seccomp`]).
 //! - Descriptors: 0, 1 and 2 only.
 //! - Environment: `PATH`, `HOME=/tmp`, `LANG=C.UTF-8` only. Working directory: `/`. Host name:
 //!   `cofferdam`.
@@ -88,12 +90,10 @@
 //!
 //! # What is not
 //!
-//! - The kernel is shared. There is **no seccomp filter yet**: every system call that an unprivileged
-//!   process may make is open, `io_uring`, `keyctl` and further user namespaces among them. A flaw
-//!   in the kernel can be a way out.
-//! - Not covered by namespaces, and not yet blocked: kernel keyrings (the session keyring is inherited
-//!   from the host program), `AF_VSOCK`, the wall clock, `uname`, what `/proc` tells about the machine
-//!   (`cpuinfo`, `meminfo`, `loadavg`, `stat`).
+//! - The kernel is shared. The filter keeps a workload from calls that ordinary programs do without; a flaw in
+//!   what is left can be a way out.
+//! - Not covered by namespaces: the wall clock, `uname`, what `/proc` tells about the machine (`cpuinfo`,
+//!   `meminfo`, `loadavg`, `stat`).
 //! - Side channels: timing, caches, the speed of shared devices.
 //! - Without limits a workload can use all memory, CPU time and processes that its user may have.
 //! - What you hand in: a [writable bind](Bind::writable), an inherited terminal, or a descriptor. A
@@ -101,8 +101,29 @@
 //!   ids may open.
 //! - An ordinary user's supplementary groups stay (the kernel forbids to drop them with a single mapped
 //!   id) and count for files of the host that are bound into the container.
-//! - What [`share`](Container::share), [`join`](Container::join),
+//! - What [`Seccomp::unconfined`], [`share`](Container::share), [`join`](Container::join),
 //!   [`capabilities`](Container::capabilities) and their kin open.
+//!
+//! `docs/threat-model.md` has a table from each promise to its mechanism and its test, and what each loosening
+//! opens.
+//!
+//! # System calls
+//!
+//! Each container has a seccomp filter, made from a policy ([`Seccomp`]) that is plain data: the default one,
+//! stricter ones for judges, or one's own. A call that breaks it fails, or ends the container, or waits for the
+//! host program's decision ([`Notifier`]).
+//!
+//! ```
+//! use cofferdam::{Cause, Container, Seccomp, SeccompAction};
+//!
+//! // Files, memory, threads and time; whoever tries anything else is out.
+//! let policy = Seccomp::compute_only().deny_by(SeccompAction::Kill);
+//! let container = Container::new().command("sh").args(["-c", "echo here; (echo there)"]).seccomp(policy);
+//! let output = container.output()?;
+//! assert_eq!((output.stdout, output.report.cause()), (b"here\n".to_vec(), Cause::Seccomp));
+//! println!("ended because of {}", output.report.violation().expect("a call"));
+//! # Ok::<(), cofferdam::Error>(())
+//! ```
 //!
 //! # The order of the steps
 //!
@@ -124,12 +145,22 @@
 //!    until it has become your program, and then goes to its main loop.
 //! 6. `cgroup` comes before all that costs memory or time. `unshare cgroup` follows, because the namespace
 //!    shows the group of its creator as the root.
-//! 7. `session`, `descriptor`, `nice`, `affinity`, `oom-score-adj`, `personality`, `umask`, `rlimit`: what
-//!    needs privileges comes before they go.
-//! 8. `bounding-set`, `groups`, `identity`, `capabilities`, `no-new-privs`: from the outer fence to the
-//!    inner one. Each step needs a right that a later one drops.
+//! 7. `session-keyring` (only where the policy lets the workload use keys), `session`, `descriptor`, `nice`,
+//!    `affinity`, `oom-score-adj`, `personality`, `umask`, `rlimit`: what needs privileges comes before they go.
+//! 8. `bounding-set`, `securebits`, `groups`, `identity`, `capabilities`, `no-new-privs`: from the outer fence
+//!    to the inner one. Each step needs a right that a later one drops.
 //! 9. `working-directory` comes after the ids, so that it is checked as the workload.
-//! 10. `parent-death` (only without a PID namespace), `default-signals`, `exec`.
+//! 10. `parent-death` (only without a PID namespace), `default-signals`.
+//! 11. `landlock-rule`, `landlock` (with the cargo feature): so late that nothing before them needs a rule.
+//! 12. `seccomp`, because every step before it needs calls that a policy may deny, and `exec`.
+//!
+//! # Landlock
+//!
+//! With the cargo feature `landlock` (off by default) `Container::landlock` restricts the workload's use of files,
+//! TCP ports, signals and abstract Unix sockets by landlock(7): a further layer in a container, and, with
+//! `namespaces(Namespaces::empty())`, what an ordinary user has on a host that forbids namespaces. The policy states
+//! the kernel's Landlock ABI that it is written for; a kernel with less is an error, nothing is left out in silence,
+//! and `Landlock::uncovered` tells what a policy leaves open.
 //!
 //! # Limits and the report
 //!
@@ -187,7 +218,7 @@
 //! ```
 //!
 //! Errors that arise before or beside the steps use the names `rootfs`, `limits`, `host`, `clone`,
-//! `launcher`, `wait`, `output`, `kill`, `signal`, `detach`, `pause`, `resume` and `disk`. [`Host::probe`] tries in advance what this
+//! `launcher`, `wait`, `output`, `kill`, `signal`, `detach`, `pause`, `resume`, `disk` and `landlock`. [`Host::probe`] tries in advance what this
 //! host allows, and gives the same errors.
 //!
 //! # Root and ordinary users
@@ -241,8 +272,12 @@
 //! | overlayfs in a user namespace | 5.11 | error, only where an overlay is needed |
 //! | `cgroup.freeze` (v2) | 5.2 | [`pause`](Child::pause) stops by `SIGSTOP` |
 //! | `RLIMIT_NPROC` per user namespace | 5.14 | only where [`pids_limit`](Container::pids_limit) has no cgroup |
+//! | Landlock, by its ABI (feature `landlock`) | 5.13 to 6.15 | error, where a policy asks for it |
 //! | `memory.peak` (cgroup v2) | 5.19 | peak memory from `ru_maxrss` |
 //! | vfork(2) into a new time namespace | 6.1 | the workload's process is forked with a copy of init's memory |
+//! | seccomp's user notification, with `CONTINUE` | 5.5 | error, only for [`SeccompAction::Kill`], [`SeccompAction::Notify`] and [`Seccomp::report_only`] |
+//! | `SECCOMP_IOCTL_NOTIF_ADDFD` | 5.9 | error of [`Notification::give`] |
+//! | the kernel's memory of calls that are always allowed | 5.11 | each call runs through the filter |
 //! | `MFD_EXEC` | 6.3 | not needed before |
 //!
 //! The whole table, with man pages, is in `docs/kernel-features.md`. x86_64 is tested, on Linux 6.18 and, in a
@@ -267,6 +302,8 @@ pub use config::{
     Bind, Capabilities, CapabilitySets, IdMap, IdMapping, IoLimit, Limit, NamespaceSource, Namespaces,
     Overlay, Proc, Resource, Securebits, Stdio, Tmpfs,
 };
+#[cfg(feature = "landlock")]
+pub use config::{FileAccess, Landlock, LandlockAbi};
 pub use container::Container;
 pub use error::{Error, ErrorKind, Result};
 pub use host::{Child, Notification, Notifier, Output};

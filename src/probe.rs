@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+#[cfg(feature = "landlock")]
+use crate::config::LandlockAbi;
 use crate::config::{IdMapping, Limit, Namespaces, Overlay};
 use crate::container::Container;
 use crate::error::Error;
@@ -24,6 +26,9 @@ pub enum Feature {
     SubordinateIds,
     /// A limit, held strictly.
     Limit(Limit),
+    /// Landlock, for policies of this ABI.
+    #[cfg(feature = "landlock")]
+    Landlock(LandlockAbi),
 }
 
 impl fmt::Display for Feature {
@@ -37,6 +42,8 @@ impl fmt::Display for Feature {
             Feature::Overlay => f.write_str("overlay"),
             Feature::SubordinateIds => f.write_str("subordinate ids"),
             Feature::Limit(limit) => write!(f, "{limit} limit"),
+            #[cfg(feature = "landlock")]
+            Feature::Landlock(abi) => write!(f, "Landlock ABI {}", abi.number()),
         }
     }
 }
@@ -106,6 +113,10 @@ impl Host {
         for (limit, container) in limits() {
             findings.push(finding(Feature::Limit(limit), host::rehearse_limits(&container.description)));
         }
+        #[cfg(feature = "landlock")]
+        findings.extend(
+            LandlockAbi::all().map(|abi| finding(Feature::Landlock(abi), host::require_landlock(abi))),
+        );
         Host { findings }
     }
 

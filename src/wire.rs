@@ -869,4 +869,20 @@ steps! {
         /// Candidates, arguments and environment, each ended by a NUL.
         strings: B,
     }
+    /// Give rights to a path, as the workload sees it, in a ruleset of Landlock (landlock_add_rule(2)).
+    70 LandlockRule "landlock-rule" {
+        /// The ruleset.
+        fd: u32,
+        /// The path inside.
+        path: S,
+        /// `LANDLOCK_ACCESS_FS_*`.
+        access: u64,
+    }
+    /// Restrict the process, and all that it starts, to a ruleset of Landlock (landlock_restrict_self(2)).
+    71 LandlockRestrict "landlock" {
+        /// The ruleset.
+        fd: u32,
+        /// What it covers, for the error.
+        policy: S,
+    }
 }

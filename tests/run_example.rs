@@ -186,18 +186,9 @@ fn wrong_usage_is_125() {
 }
 
 #[test]
-fn what_is_not_built_yet_is_refused() {
-    for (option, value) in [("--seccomp", "default"), ("--seccomp", "/some/filter.json")] {
-        run([option, value, "/bin/echo", "ran"]).refused(&[option, "yet"]);
-        run(["--explain", option, value, "/bin/echo"]).refused(&[option, "yet"]);
-    }
-    assert_eq!(run(["--seccomp", "none", "/bin/echo", "ran"]).stdout(), "ran");
-}
-
-#[test]
 fn help_is_no_failure() {
     let help = run(["--help"]).stdout();
-    assert!(help.contains("there is none yet"), "{help}");
+    assert!(help.contains("compute-only"), "{help}");
 }
 
 // The program.
@@ -394,6 +385,35 @@ fn tmp_size_bounds_tmp() {
     assert_eq!(script(&["--tmp-size", "0"], "[ -e /tmp ] || echo none").stdout(), "none");
 }
 
+// System calls.
+
+#[test]
+fn seccomp_chooses_the_policy() {
+    let forks = |policy: &str| script(&["--seccomp", policy], "(echo forked)").code;
+    assert_eq!([forks("default"), forks("without-sockets"), forks("none")], [Some(0); 3]);
+    assert_ne!(forks("compute-only"), Some(0));
+    let filtered = |policy: &str| {
+        script(
+            &["--seccomp", policy],
+            "while read line; do case $line in Seccomp:*) echo $line; esac; done </proc/self/status",
+        )
+    };
+    assert_eq!(
+        (filtered("default").stdout(), filtered("none").stdout()),
+        ("Seccomp: 2".into(), "Seccomp: 0".into())
+    );
+    run(["--seccomp", "no-such-policy", "/bin/echo"]).refused(&["compute-only"]);
+}
+
+#[test]
+fn seccomp_report_lists_what_would_be_denied_and_denies_nothing() {
+    let ended = script(&["--seccomp", "compute-only", "--seccomp-report"], "(echo forked)");
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "forked\n"), "{ended:?}");
+    ended.complained(&["would be denied:", "clone"]);
+    let ended = script(&["--seccomp-report"], "(echo forked)");
+    assert_eq!(ended.stdout(), "forked", "the control: nothing would be");
+}
+
 // Limits and the report.
 
 #[test]
@@ -405,7 +425,10 @@ fn json_tells_of_an_exit() {
     assert_eq!(report["memory_source"], "ru_maxrss");
     let keys: Vec<_> = report.as_object().unwrap().keys().map(String::as_str).collect();
     let expected = ["cause", "code", "cpu_time_us", "enforced_by", "memory_peak_bytes", "memory_source"];
-    assert_eq!(keys, [&expected[..], &["reached", "signal", "wall_time_us"]].concat());
+    assert_eq!(
+        keys,
+        [&expected[..], &["reached", "signal", "violation", "wall_time_us", "would_be_denied"]].concat()
+    );
 }
 
 #[test]

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use cofferdam::Container;
 
-use super::programs::{Programs, container, obstacle};
+use super::programs::{Programs, obstacle};
 use crate::support::measure::median;
+use crate::support::run::container;
 
 pub fn measure(programs: &Programs, rounds: usize) -> Result<(), Box<dyn Error>> {
     let without = container(&programs.clock);

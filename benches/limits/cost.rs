@@ -6,8 +6,9 @@ use std::time::Duration;
 use cofferdam::Container;
 
 use super::group;
-use super::programs::{Programs, container, obstacle};
+use super::programs::{Programs, obstacle};
 use crate::support::measure::{self, Contestant};
+use crate::support::run::{contained, container};
 
 /// Long enough for every CPU to fall asleep. The kernel then lets the first move of a process into a group wait
 /// for all of them.
@@ -36,8 +37,5 @@ fn compare(limited: &Container, free: &Container, name: &str, pause: Duration, t
 
 fn run_after(pause: Duration, container: &Container) -> Duration {
     thread::sleep(pause);
-    measure::time(|| {
-        let report = container.spawn().and_then(|mut child| child.wait()).expect("a run");
-        assert!(report.success(), "the workload ended with {}", report.status());
-    })
+    contained(container)
 }

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use cofferdam::{Cause, Container, Limit, Report};
 
-use super::programs::{Programs, container, obstacle};
+use super::programs::{Programs, obstacle};
 use super::spread::Spread;
 use crate::support::measure::{self, Contestant, Samples};
+use crate::support::run::container;
 
 /// How often judges look that do so at fixed intervals.
 const POLL: Duration = Duration::from_millis(100);

@@ -8,9 +8,10 @@ use std::process::Command;
 use cofferdam::{Container, Report, Stdio};
 
 use super::group::Group;
-use super::programs::{Programs, container, obstacle};
+use super::programs::{Programs, obstacle};
 use crate::support::bystander::Host;
 use crate::support::measure::median;
+use crate::support::run::container;
 
 const LIMIT: u64 = 128 << 20;
 /// Memory of the hosts that run the program, in MiB.

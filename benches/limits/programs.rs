@@ -7,9 +7,6 @@ use cofferdam::Container;
 
 use crate::support::c;
 
-/// Where a workload is inside its container.
-const PLACE: &str = "/workload";
-
 /// The compiled workloads; each source says what it does.
 pub struct Programs {
     /// Ends at once.
@@ -30,11 +27,6 @@ impl Programs {
             touch: c::compile(directory, "touch", include_str!("touch.c"))?,
         })
     }
-}
-
-/// A container with the defaults, and a workload.
-pub fn container(program: &Path) -> Container {
-    Container::new().command(PLACE).bind_read_only(program, PLACE)
 }
 
 /// Why this container cannot be had here, in one line.

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use cofferdam::Cause;
 
-use super::programs::{Programs, container};
+use super::programs::Programs;
 use super::spread::Spread;
 use crate::support::measure::{self, Contestant};
+use crate::support::run::container;
 
 const LOADS: [&str; 3] = ["idle", "alone", "crowd"];
 

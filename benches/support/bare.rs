@@ -17,7 +17,7 @@ use abi::{nr, nr_common};
 #[allow(dead_code)]
 mod abi;
 
-// `NAMESPACES`, `UID_MAP`, `GID_MAP`, `PROGRAM` and `set_up`.
+// `NAMESPACES`, `UID_MAP`, `GID_MAP`, `PROGRAM`, `FILTER` and `set_up`.
 include!(env!("PLAN"));
 
 #[cfg(target_arch = "x86_64")]
@@ -77,6 +77,13 @@ fn must(status: usize, outcome: Outcome) {
 /// A step of the plan that is one system call with numbers only.
 fn numbers(number: usize, a: usize, b: usize) -> Outcome {
     call(number, [a, b, 0, 0, 0])
+}
+
+/// The instructions need not be aligned: the kernel copies them.
+fn filter(instructions: &[u8]) -> Outcome {
+    let length = (instructions.len() / size_of::<abi::SockFilter>()) as u16;
+    let program = abi::SockFprog { length, filter: instructions.as_ptr() };
+    call(nr::SECCOMP, [abi::SECCOMP_SET_MODE_FILTER as usize, 0, &raw const program as usize, 0, 0])
 }
 
 fn mount(source: &CStr, target: &CStr, kind: &CStr, flags: usize, options: &CStr) -> Outcome {
@@ -173,7 +180,7 @@ fn loopback() -> Outcome {
 
 fn resource_limit(resource: usize, soft: u64, hard: u64) -> Outcome {
     let limit = abi::RLimit { soft, hard };
-    call(nr::PRLIMIT64, [0, resource, &raw const limit as usize, 0, 0])
+    call(nr::SETRLIMIT, [resource, &raw const limit as usize, 0, 0, 0])
 }
 
 /// Drops every capability that the kernel knows from the bounding set; beyond the last it says EINVAL.

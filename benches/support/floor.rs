@@ -7,14 +7,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cofferdam::Namespaces;
+use cofferdam::{Namespaces, Securebits};
 
 use super::steps::{self, Step};
 
-/// Compiles the bare program for a run of `program`, with the steps that `explained` lists.
-pub fn compile(explained: &str, program: &str, directory: &Path) -> Result<PathBuf, Box<dyn Error>> {
+/// Compiles the bare program for a run of `program`, with the steps that `explained` lists, and this filter.
+pub fn compile(
+    explained: &str,
+    program: &str,
+    filter: &[u8],
+    directory: &Path,
+) -> Result<PathBuf, Box<dyn Error>> {
     let plan = directory.join("plan.rs");
-    fs::write(&plan, source(explained, program)?)?;
+    fs::write(&plan, source(explained, program, filter)?)?;
     let output = directory.join("bare");
     let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or("rustc".into()));
     rustc.args(["--crate-name", "bare", "--crate-type", "bin", "--edition", "2024"]);
@@ -34,7 +39,7 @@ pub fn compile(explained: &str, program: &str, directory: &Path) -> Result<PathB
 }
 
 /// The source that `bare.rs` includes.
-fn source(explained: &str, program: &str) -> Result<String, Box<dyn Error>> {
+fn source(explained: &str, program: &str, filter: &[u8]) -> Result<String, Box<dyn Error>> {
     let names = steps::namespaces(explained);
     let kinds =
         names.iter().filter_map(|name| Namespaces::named(name)).fold(Namespaces::empty(), |a, b| a | b);
@@ -44,6 +49,7 @@ fn source(explained: &str, program: &str) -> Result<String, Box<dyn Error>> {
          const UID_MAP: &[u8] = b\"1000 {uid} 1\";\n\
          const GID_MAP: &[u8] = b\"1000 {gid} 1\";\n\
          const PROGRAM: &CStr = c\"{program}\";\n\
+         const FILTER: &[u8] = &{filter:?};\n\
          fn set_up() {{\n",
         kinds.bits()
     );
@@ -85,6 +91,10 @@ fn calls(step: &Step, made: &mut BTreeSet<String>) -> Result<Vec<String>, Box<dy
         "personality" if detail.starts_with("0 ") => vec!["numbers(nr::PERSONALITY, 0, 0)".into()],
         "bounding-set" => vec!["empty_bounding_set()".into()],
         "capabilities" => vec!["no_capabilities()".into()],
+        "securebits" => {
+            vec![format!("numbers(nr::PRCTL, abi::PR_SET_SECUREBITS as usize, {})", securebits(detail))]
+        }
+        "seccomp" => vec!["filter(FILTER)".into()],
         "no-new-privs" => vec!["numbers(nr::PRCTL, abi::PR_SET_NO_NEW_PRIVS as usize, 1)".into()],
         // Ids, streams and signals are as they should be when nothing of a host has to be shed; the
         // namespaces come with the first call, the directory with the root, the rest with `main`.
@@ -93,6 +103,11 @@ fn calls(step: &Step, made: &mut BTreeSet<String>) -> Result<Vec<String>, Box<dy
         name => return Err(format!("the bare program has no counterpart of the step {name} {detail}").into()),
     };
     Ok(calls)
+}
+
+fn securebits(names: &str) -> u32 {
+    let named = |name| Securebits::from_name(name).unwrap_or(Securebits::empty());
+    names.split_whitespace().map(named).fold(Securebits::empty(), |a, b| a | b).bits()
 }
 
 const READ_ONLY: u64 = libc::MOUNT_ATTR_RDONLY;

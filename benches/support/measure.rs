@@ -29,6 +29,12 @@ impl Samples {
         quantile(self.times[contestant].clone(), share)
     }
 
+    /// The median of the differences of each round, in microseconds.
+    pub fn difference(&self, contestant: usize, other: usize) -> f64 {
+        let pairs = self.times[contestant].iter().zip(&self.times[other]);
+        median(pairs.map(|(time, other)| time - other).collect())
+    }
+
     /// How many rounds were measured.
     pub fn rounds(&self) -> usize {
         self.times.first().map_or(0, Vec::len)

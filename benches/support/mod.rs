@@ -5,5 +5,8 @@ pub mod bystander;
 pub mod c;
 pub mod floor;
 pub mod measure;
+pub mod options;
 pub mod peers;
+pub mod run;
 pub mod steps;
+pub mod worker;

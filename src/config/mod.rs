@@ -1,6 +1,8 @@
 //! The vocabulary of a container: pure data, validated when the plan is made, without I/O.
 
 pub(crate) mod identity;
+#[cfg(feature = "landlock")]
+pub(crate) mod landlock;
 pub(crate) mod limits;
 pub(crate) mod mounts;
 pub(crate) mod namespaces;
@@ -8,6 +10,8 @@ pub(crate) mod program;
 pub(crate) mod stdio;
 
 pub use identity::{Capabilities, CapabilitySets, IdMap, IdMapping, Resource, Securebits};
+#[cfg(feature = "landlock")]
+pub use landlock::{FileAccess, Landlock, LandlockAbi};
 pub use limits::{IoLimit, Limit};
 pub use mounts::{Bind, Overlay, Proc, Tmpfs};
 pub use namespaces::{NamespaceSource, Namespaces};
@@ -26,6 +30,8 @@ pub(crate) struct Description {
     pub identity: identity::IdentityConfig,
     pub stdio: stdio::StdioConfig,
     pub limits: limits::Limits,
+    #[cfg(feature = "landlock")]
+    pub landlock: Option<Landlock>,
     pub seccomp: SeccompConfig,
 }
 

@@ -144,10 +144,21 @@ pub(super) fn setup_failed(plan: &Plan, index: u32, errno: i32, part: u32) -> Er
     }
     let error = Error::errno(step.name(), subject(step, part), errno);
     let error = kind(error, step, errno);
-    match remedy(step, errno, part) {
+    match landlock_remedy(plan, step, errno).or_else(|| remedy(step, errno, part)) {
         Some(remedy) => error.with_remedy(remedy),
         None => error,
     }
+}
+
+/// The rules of Landlock count for the program itself.
+fn landlock_remedy(plan: &Plan, step: &Step, errno: i32) -> Option<String> {
+    let rules = plan.steps.iter().any(|step| matches!(step, Step::LandlockRule { .. }));
+    let denied = rules && errno == libc::EACCES && matches!(step, Step::Execute { .. });
+    denied.then(|| {
+        "the Landlock policy must let the program be read and executed, and its loader or interpreter too \
+         (`read_execute`); the file, and every directory on its way, must allow it to the workload's user"
+            .into()
+    })
 }
 
 /// The step's own description, led by the part that failed.
@@ -173,6 +184,7 @@ fn kind(error: Error, step: &Step, errno: i32) -> Error {
             error.with_kind(ErrorKind::NamespacesForbidden)
         }
         (Step::Unshare { .. }, libc::EINVAL) => error.with_kind(ErrorKind::Unsupported),
+        (Step::LandlockRestrict { .. }, libc::E2BIG) => error.with_kind(ErrorKind::ResourceExhausted),
         (Step::Execute { .. }, libc::ENOEXEC) => error.with_kind(ErrorKind::PermissionDenied),
         _ => error,
     }
@@ -248,6 +260,22 @@ fn remedy(step: &Step, errno: i32, part: u32) -> Option<String> {
         (Step::WorkingDirectory { .. }, libc::ENOENT, _) => fixed("create it, for example with `directory`"),
         (Step::TimeOffsets { .. }, libc::ERANGE, _) => fixed("the clock would be negative, or too far ahead"),
         (Step::Cgroup { .. }, libc::ENOSPC, _) => fixed("the cpuset of the group is empty"),
+        (Step::LandlockRule { .. }, libc::ENOENT, _) => {
+            fixed("the path is as seen inside: make it, bind it, or leave the rule out")
+        }
+        (Step::LandlockRule { .. }, libc::ENOTDIR, _) => {
+            fixed("it is no directory, and rights of directories are all that the rule gives")
+        }
+        (Step::LandlockRule { .. }, libc::EACCES, _) => {
+            fixed("every directory on its way must be open to the workload's user")
+        }
+        (Step::LandlockRule { .. }, libc::EMFILE, _) => fixed(
+            "the path is opened under the workload's own limit of open files (`Resource::OpenFiles`): 32, and one \
+             for each descriptor handed in, are enough",
+        ),
+        (Step::LandlockRestrict { .. }, libc::E2BIG, _) => {
+            fixed("this program is itself below 16 policies of Landlock, the most that there can be")
+        }
         (Step::Execute { .. }, libc::E2BIG, _) => fixed(
             "one argument or variable is over 128 KiB, or all together are over a quarter of the stack limit",
         ),
@@ -259,6 +287,17 @@ fn remedy(step: &Step, errno: i32, part: u32) -> Option<String> {
         (Step::Seccomp { .. }, libc::EMFILE, _) => fixed(
             "the listener needs a descriptor: raise the limit of open files, the container's own or the host \
              program's",
+        ),
+        (Step::Seccomp { .. }, libc::ETOOMANYREFS, _) => fixed(
+            "the user has more descriptors under way than the limit of open files allows: raise that, in the \
+             container or of the host program",
+        ),
+        (Step::Seccomp { .. }, libc::ENOSYS | libc::EINVAL, item::WHOLE) => {
+            fixed("this kernel is built without seccomp filters: do without by `Seccomp::unconfined`")
+        }
+        (Step::Seccomp { .. }, libc::EPERM | libc::EACCES, item::WHOLE) => fixed(
+            "a filter on the host program forbids seccomp(2), as in a container: allow it there, or do without \
+             by `Seccomp::unconfined`",
         ),
         (Step::SessionKeyring {}, libc::EDQUOT, _) => fixed(
             "the user has as many keys as it may (the sysctl kernel.keys.maxkeys): raise that, end other \

@@ -11,6 +11,7 @@ use caps::{CapSet, Capability};
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::resource::{Resource as NixResource, getrlimit};
 use nix::sys::stat::Mode;
+use nix::sys::utsname::uname;
 use nix::unistd::{SysconfVar, sysconf};
 
 use super::cgroup::{GroupPlan, Layout};
@@ -20,6 +21,7 @@ use crate::config::mounts::{Bind, BindSource, Operation, Overlay, Root, Upper};
 use crate::config::{IdMap, IdMapping, Namespaces, Resource};
 use crate::error::{Error, Result};
 use crate::plan::{Caller, Facts, FileFact, Group, NOBODY, ViewEntry, mount_targets};
+use crate::seccomp::KernelVersion;
 
 /// Directories of the root that are links into /usr on most hosts, and directories on the others.
 const USR_LINKS: [&str; 7] = ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/usr"];
@@ -69,6 +71,7 @@ pub(super) fn gather(container: &Description, layout: &Layout) -> Result<Facts> 
     facts.fallbacks = layout.fallbacks.clone();
     facts.cpus = cpus();
     facts.pass = pass().map_err(|error| Error::io("host", "random numbers", &error))?;
+    facts.kernel = kernel();
     facts.sources = sources(container)?;
     if !new_mounts {
         return Ok(facts);
@@ -97,6 +100,10 @@ fn cpus() -> u64 {
         let online = sysconf(SysconfVar::_NPROCESSORS_ONLN).ok().flatten();
         online.map_or(1, |count| count.max(1) as u64)
     })
+}
+
+fn kernel() -> Option<KernelVersion> {
+    KernelVersion::of_release(uname().ok()?.release().to_str()?)
 }
 
 /// Drawn once: a run cannot see those of another one, as the launcher's memory is gone when it begins.

@@ -8,6 +8,8 @@ mod control;
 mod diagnose;
 mod facts;
 mod id_maps;
+#[cfg(feature = "landlock")]
+mod landlock;
 mod launcher;
 mod notifier;
 mod output;
@@ -20,4 +22,6 @@ pub use child::{Child, Output};
 pub use notifier::{Notification, Notifier};
 
 pub(crate) use facts::privileged;
+#[cfg(feature = "landlock")]
+pub(crate) use landlock::require as require_landlock;
 pub(crate) use spawn::{explain, rehearse, rehearse_limits, spawn};

@@ -27,6 +27,8 @@ use crate::seccomp::Syscall;
 ///   once, carry the call out in the host program by what was read, and answer with the result.
 /// - The process can end at any time, and its number be given to another. What was read of it counts only if
 ///   [`Notification::is_waiting`] says so afterwards; [`Notification::read_memory`] checks that itself.
+/// - Before Linux 5.19 a signal that the process handles interrupts the call though a handler has heard of it, and it
+///   may come once more.
 /// - `carry_out` is no protection by itself: other rules of the policy do not apply to the call any more.
 ///
 /// ```
@@ -59,7 +61,8 @@ impl Notifier {
         Notifier { listener }
     }
 
-    /// Waits for the next call; `None` when no process is left that could call.
+    /// Waits for the next call; `None` when no process is left that could call. Only one thread at a time should
+    /// wait: of several, before Linux 6.11, all but one may never learn of the end.
     ///
     /// # Errors
     /// None that is known.

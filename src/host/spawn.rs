@@ -172,6 +172,8 @@ impl Opened {
                 Resource::CgroupDirectory(index) => opened.own(groups.open_directory(*index)?),
                 Resource::CgroupKill(index) => opened.own(groups.open_kill(*index)?),
                 Resource::CgroupFile(index, name) => opened.own(groups.open_file(*index, name)?),
+                #[cfg(feature = "landlock")]
+                Resource::Landlock(policy) => opened.own(super::landlock::ruleset(policy)?),
             }
         }
         Ok(opened)

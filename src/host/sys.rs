@@ -207,6 +207,16 @@ fn open_tree(directory: RawFd, path: &CStr, flags: c_int) -> io::Result<OwnedFd>
     new_fd(unsafe { libc::syscall(libc::SYS_open_tree, directory, path.as_ptr(), flags) })
 }
 
+/// The highest ABI of Landlock that the kernel has: landlock_create_ruleset(2), Linux 5.13.
+#[cfg(feature = "landlock")]
+pub(crate) fn landlock_abi() -> io::Result<u32> {
+    const VERSION: u32 = 1; // LANDLOCK_CREATE_RULESET_VERSION
+    let no_attributes = std::ptr::null::<c_void>();
+    // SAFETY: with this flag the kernel wants no attributes, of size 0, and returns a number.
+    let number = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, no_attributes, 0, VERSION) };
+    u32::try_from(number).map_err(|_| io::Error::last_os_error())
+}
+
 /// A file of memory with this content, to be read from its start.
 pub(crate) fn file_of_memory(content: &[u8]) -> io::Result<OwnedFd> {
     // SAFETY: the name is NUL-ended and outlives the call.

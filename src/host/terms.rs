@@ -64,7 +64,7 @@ impl Terms {
         let mut usage = usage(end);
         groups.fill_in(&mut usage, Duration::from_nanos(end.setup));
         let reached = self.reached(&usage, status, groups, output_exceeded);
-        let cause = cause(end.ending, status, &reached);
+        let cause = cause(end.ending, status, &reached, end.violation != 0);
         let violation = end.violation.checked_sub(1).map(|number| Syscall::from_number(number as u32));
         let would_be_denied = (0..=Calls::LAST).filter(|number| end.reported.contains(*number));
         let would_be_denied = would_be_denied.map(Syscall::from_number).collect();
@@ -118,7 +118,7 @@ fn enforcement(container: &Description, layout: &Layout) -> Vec<Enforcement> {
 }
 
 /// Where init ended the workload, its reason counts; otherwise the first of the facts.
-fn cause(ending: Ending, status: ExitStatus, reached: &[Limit]) -> Cause {
+fn cause(ending: Ending, status: ExitStatus, reached: &[Limit], violated: bool) -> Cause {
     let has = |limit| reached.contains(&limit);
     match ending {
         Ending::Killed => Cause::Killed,
@@ -130,7 +130,7 @@ fn cause(ending: Ending, status: ExitStatus, reached: &[Limit]) -> Cause {
         Ending::Own if has(Limit::Output) || has(Limit::FileSize) => Cause::Output,
         Ending::Own if has(Limit::CpuTime) => Cause::CpuTime,
         Ending::Own if has(Limit::WallTime) => Cause::WallTime,
-        Ending::Own if status.signal() == Some(libc::SIGSYS) => Cause::Seccomp,
+        Ending::Own if violated || status.signal() == Some(libc::SIGSYS) => Cause::Seccomp,
         Ending::Own if has(Limit::Pids) && !status.success() => Cause::Pids,
         Ending::Own if status.signal().is_some() => Cause::Signalled,
         Ending::Own => Cause::Exited,
@@ -170,7 +170,14 @@ mod tests {
     const KILLED: i32 = libc::SIGKILL;
 
     fn cause_of(ending: Ending, status: i32, reached: &[Limit]) -> Cause {
-        cause(ending, ExitStatus::from_raw(status), reached)
+        cause(ending, ExitStatus::from_raw(status), reached, false)
+    }
+
+    #[test]
+    fn a_forbidden_call_of_a_child_counts_though_the_workload_has_ended_just_before() {
+        let violated = |reached: &[Limit]| cause(Ending::Own, ExitStatus::from_raw(EXITED), reached, true);
+        assert_eq!(violated(&[]), Cause::Seccomp);
+        assert_eq!(violated(&[Limit::CpuTime]), Cause::CpuTime);
     }
 
     #[test]

@@ -60,7 +60,7 @@ pub mod nr {
     pub const WAITID: usize = 247;
     pub const SCHED_GETAFFINITY: usize = 204;
     pub const SCHED_SETATTR: usize = 314;
-    pub const PRLIMIT64: usize = 302;
+    pub const SETRLIMIT: usize = 160;
     pub const STATX: usize = 332;
     pub const SETNS: usize = 308;
     pub const SOCKETPAIR: usize = 53;
@@ -127,7 +127,7 @@ pub mod nr {
     pub const WAITID: usize = 95;
     pub const SCHED_GETAFFINITY: usize = 123;
     pub const SCHED_SETATTR: usize = 274;
-    pub const PRLIMIT64: usize = 261;
+    pub const SETRLIMIT: usize = 164;
     pub const STATX: usize = 291;
     pub const SETNS: usize = 268;
     pub const SOCKETPAIR: usize = 199;
@@ -147,6 +147,8 @@ pub mod nr_common {
     pub const CLONE3: usize = 435;
     pub const OPENAT2: usize = 437;
     pub const MOUNT_SETATTR: usize = 442;
+    pub const LANDLOCK_ADD_RULE: usize = 445;
+    pub const LANDLOCK_RESTRICT_SELF: usize = 446;
 }
 
 pub const EPERM: i32 = 1;
@@ -198,6 +200,11 @@ pub const MOUNT_ATTR_NOEXEC: u64 = 0x08;
 pub const MS_REC: u64 = 0x4000;
 pub const MS_PRIVATE: u64 = 1 << 18;
 pub const MNT_DETACH: i32 = 2;
+
+pub const LANDLOCK_RULE_PATH_BENEATH: u32 = 1;
+/// The rights of Landlock that apply to files that are no directories: to execute, write, read, truncate, and
+/// ioctl(2) of devices.
+pub const LANDLOCK_ACCESS_FILE: u64 = 1 | 1 << 1 | 1 << 2 | 1 << 14 | 1 << 15;
 
 pub const CLONE_VM: u64 = 0x100;
 pub const CLONE_VFORK: u64 = 0x4000;
@@ -368,6 +375,13 @@ pub struct MountAttr {
     pub userns_fd: u64,
 }
 
+/// `struct landlock_path_beneath_attr`, which the kernel has packed.
+#[repr(C, packed)]
+pub struct LandlockPathBeneath {
+    pub access: u64,
+    pub parent: i32,
+}
+
 #[repr(C)]
 pub struct IoVec {
     pub base: *mut u8,
@@ -486,6 +500,7 @@ pub const KEYCTL_JOIN_SESSION_KEYRING: i32 = 1;
 
 pub const SECCOMP_SET_MODE_FILTER: u32 = 1;
 pub const SECCOMP_FILTER_FLAG_NEW_LISTENER: u32 = 1 << 3;
+pub const SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV: u32 = 1 << 5;
 pub const SECCOMP_USER_NOTIF_FLAG_CONTINUE: u32 = 1;
 pub const SECCOMP_IOCTL_NOTIF_RECV: u64 = 0xc050_2100;
 pub const SECCOMP_IOCTL_NOTIF_SEND: u64 = 0xc018_2101;

@@ -14,6 +14,7 @@ pub mod abi;
 mod channel;
 mod identity;
 mod init;
+mod landlock;
 mod listener;
 mod meter;
 mod mounts;

@@ -7,7 +7,7 @@ use super::channel::{self, Reporter, send};
 use super::shared::Shared;
 use super::state::{Failure, In, Outcome, Places, Plan};
 use super::sys::{self, Errno, Fd, Fork, How, Pass};
-use super::{identity, init, mounts, system, workload};
+use super::{identity, init, landlock, mounts, system, workload};
 use crate::wire::{Command, Reader, Record, Step, item, listener};
 
 /// A step as the launcher sees it.
@@ -178,7 +178,9 @@ impl Walk {
                 Ok(fds.lift(above)?)
             }
             Step::Descriptor { fd, target } => Ok(sys::give_number(fds.get(fd)?, target as i32)?),
-            Step::ResourceLimit { resource, soft, hard } => Ok(sys::set_rlimit(resource, soft, hard)?),
+            Step::ResourceLimit { resource, soft, hard } => {
+                Ok(sys::set_rlimit(resource, soft, hard, self.pass)?)
+            }
             Step::Nice { value } => Ok(sys::set_nice(value)?),
             Step::Affinity { mask } => Ok(sys::set_affinity(mask)?),
             Step::OomScoreAdj { value } => system::oom_score_adj(places, value),
@@ -198,6 +200,8 @@ impl Walk {
             Step::WorkingDirectory { path } => Ok(sys::chdir(path)?),
             Step::ParentDeath {} => Ok(sys::prctl(abi::PR_SET_PDEATHSIG, abi::SIGKILL as usize)?),
             Step::DefaultSignals {} => Ok(workload::default_signals()?),
+            Step::LandlockRule { fd, path, access } => landlock::add_rule(fds.get(fd)?, path, access),
+            Step::LandlockRestrict { fd, .. } => Ok(sys::landlock_restrict_self(fds.get(fd)?)?),
             Step::Seccomp { program, listener, pass_1, pass_2, pass_3 } => {
                 self.pass = Pass([pass_1, pass_2, pass_3]);
                 attach_filter(places, program, listener != 0, self.pass)

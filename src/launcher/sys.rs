@@ -253,6 +253,18 @@ pub fn mount_setattr(tree: Fd, attributes: u64, recursive: bool) -> Result<()> {
     call!(nr_common::MOUNT_SETATTR, tree.0, c"".as_ptr(), flags, &raw const attr, size).map(drop)
 }
 
+/// Gives rights below a file or directory, in a ruleset: landlock_add_rule(2), Linux 5.13.
+pub fn landlock_add_path(ruleset: Fd, parent: Fd, access: u64) -> Result<()> {
+    let rule = abi::LandlockPathBeneath { access, parent: parent.0 };
+    let kind = abi::LANDLOCK_RULE_PATH_BENEATH;
+    call!(nr_common::LANDLOCK_ADD_RULE, ruleset.0, kind, &raw const rule, 0).map(drop)
+}
+
+/// landlock_restrict_self(2), Linux 5.13.
+pub fn landlock_restrict_self(ruleset: Fd) -> Result<()> {
+    call!(nr_common::LANDLOCK_RESTRICT_SELF, ruleset.0, 0).map(drop)
+}
+
 pub fn unshare(kinds: u32) -> Result<()> {
     call!(nr::UNSHARE, kinds).map(drop)
 }
@@ -666,9 +678,10 @@ pub fn set_affinity(mask: &[u8]) -> Result<()> {
     call!(nr::SCHED_SETAFFINITY, 0, mask.len(), mask.as_ptr()).map(drop)
 }
 
-pub fn set_rlimit(resource: u32, soft: u64, hard: u64) -> Result<()> {
+/// By setrlimit(2) itself, which leaves room for the pass: prlimit(2) has an argument more.
+pub fn set_rlimit(resource: u32, soft: u64, hard: u64, Pass([a, b, c]): Pass) -> Result<()> {
     let limit = abi::RLimit { soft, hard };
-    call!(nr::PRLIMIT64, 0, resource, &raw const limit, null_mut::<u8>()).map(drop)
+    call!(nr::SETRLIMIT, resource, &raw const limit, 0, a, b, c).map(drop)
 }
 
 /// Puts a duplicate on a number, in place of what is there; it stays open at exec.
@@ -711,9 +724,17 @@ pub fn join_new_session_keyring() -> Result<()> {
 pub fn set_filter(program: &[u8], listener: bool) -> Result<Option<Fd>> {
     let length = (program.len() / size_of::<abi::SockFilter>()) as u16;
     let program = abi::SockFprog { length, filter: program.as_ptr() };
-    let flags = if listener { abi::SECCOMP_FILTER_FLAG_NEW_LISTENER } else { 0 };
-    let result = call!(nr::SECCOMP, abi::SECCOMP_SET_MODE_FILTER, flags, &raw const program)?;
-    Ok(listener.then_some(fd(result)))
+    let attach = |flags: u32| call!(nr::SECCOMP, abi::SECCOMP_SET_MODE_FILTER, flags, &raw const program);
+    if !listener {
+        return attach(0).map(|_| None);
+    }
+    // Once somebody has heard of a call, a signal that does not kill must not start it anew. Before Linux 5.19 the
+    // kernel does not know the flag.
+    let listening = abi::SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    match attach(listening | abi::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV) {
+        Err(Errno(abi::EINVAL)) => attach(listening).map(fd).map(Some),
+        result => result.map(fd).map(Some),
+    }
 }
 
 /// The next call that waits at a listener. None may wait any more, as its process has been killed.

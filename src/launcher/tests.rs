@@ -33,7 +33,7 @@ fn system_call_numbers_are_those_of_libc() {
         nr::MKDIRAT => libc::SYS_mkdirat, nr::MKNODAT => libc::SYS_mknodat, nr::UNLINKAT => libc::SYS_unlinkat,
         nr::SYMLINKAT => libc::SYS_symlinkat, nr::UNSHARE => libc::SYS_unshare,
         nr::SIGNALFD4 => libc::SYS_signalfd4, nr::DUP3 => libc::SYS_dup3,
-        nr::PRLIMIT64 => libc::SYS_prlimit64, nr::STATX => libc::SYS_statx, nr::SETNS => libc::SYS_setns,
+        nr::SETRLIMIT => libc::SYS_setrlimit, nr::STATX => libc::SYS_statx, nr::SETNS => libc::SYS_setns,
         nr::SOCKETPAIR => libc::SYS_socketpair, nr::KEYCTL => libc::SYS_keyctl, nr::SECCOMP => libc::SYS_seccomp,
         nr::PREAD64 => libc::SYS_pread64, nr::WAITID => libc::SYS_waitid, nr::SCHED_GETAFFINITY => libc::SYS_sched_getaffinity,
         nr::SCHED_SETATTR => libc::SYS_sched_setattr, nr_common::CLONE3 => libc::SYS_clone3,
@@ -42,6 +42,8 @@ fn system_call_numbers_are_those_of_libc() {
         nr_common::FSOPEN => libc::SYS_fsopen, nr_common::FSCONFIG => libc::SYS_fsconfig,
         nr_common::FSMOUNT => libc::SYS_fsmount, nr_common::CLOSE_RANGE => libc::SYS_close_range,
         nr_common::OPENAT2 => libc::SYS_openat2, nr_common::MOUNT_SETATTR => libc::SYS_mount_setattr,
+        nr_common::LANDLOCK_ADD_RULE => libc::SYS_landlock_add_rule,
+        nr_common::LANDLOCK_RESTRICT_SELF => libc::SYS_landlock_restrict_self,
     }
 }
 
@@ -85,6 +87,7 @@ fn constants_are_those_of_libc() {
         abi::KEYCTL_JOIN_SESSION_KEYRING => libc::KEYCTL_JOIN_SESSION_KEYRING,
         abi::SECCOMP_SET_MODE_FILTER => libc::SECCOMP_SET_MODE_FILTER,
         abi::SECCOMP_FILTER_FLAG_NEW_LISTENER => libc::SECCOMP_FILTER_FLAG_NEW_LISTENER,
+        abi::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV => libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
         abi::SECCOMP_USER_NOTIF_FLAG_CONTINUE => libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE,
         abi::SECCOMP_IOCTL_NOTIF_RECV => libc::SECCOMP_IOCTL_NOTIF_RECV,
         abi::SECCOMP_IOCTL_NOTIF_SEND => libc::SECCOMP_IOCTL_NOTIF_SEND,
@@ -133,6 +136,9 @@ fn layouts_are_those_of_libc() {
         size_of::<abi::IfReq>() => size_of::<libc::ifreq>(),
         size_of::<abi::MountAttr>() => size_of::<libc::mount_attr>(),
         size_of::<abi::OpenHow>() => size_of::<libc::open_how>(),
+        // libc has no such struct; the kernel's is packed.
+        size_of::<abi::LandlockPathBeneath>() => 12,
+        offset_of!(abi::LandlockPathBeneath, parent) => 8,
         size_of::<abi::SockFilter>() => size_of::<libc::sock_filter>(),
         size_of::<abi::SockFprog>() => size_of::<libc::sock_fprog>(),
         offset_of!(abi::SockFprog, filter) => offset_of!(libc::sock_fprog, filter),

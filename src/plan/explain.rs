@@ -147,6 +147,8 @@ impl Step {
                 capabilities(*inheritable),
                 capabilities(*ambient)
             ),
+            Step::LandlockRule { path, access, .. } => format!("{} ({})", text(path), file_rights(*access)),
+            Step::LandlockRestrict { policy, .. } => text(policy).into_owned(),
             Step::Execute { .. } => self.program().unwrap_or_default(),
             Step::IdMaps {}
             | Step::ForkInit {}
@@ -185,6 +187,31 @@ fn resource_name(number: u32) -> String {
         .iter()
         .find(|resource| resource.number() == number)
         .map_or_else(|| number.to_string(), |resource| resource.name().into())
+}
+
+/// The names of Landlock's rights to files, in the order of their bits.
+const FILE_RIGHTS: [&str; 16] = [
+    "execute",
+    "write-file",
+    "read-file",
+    "read-dir",
+    "remove-dir",
+    "remove-file",
+    "make-char",
+    "make-dir",
+    "make-reg",
+    "make-sock",
+    "make-fifo",
+    "make-block",
+    "make-sym",
+    "refer",
+    "truncate",
+    "ioctl-dev",
+];
+
+pub(crate) fn file_rights(bits: u64) -> String {
+    let named = FILE_RIGHTS.iter().enumerate().filter(|(bit, _)| bits >> bit & 1 == 1);
+    named.map(|(_, name)| *name).collect::<Vec<_>>().join(" ")
 }
 
 fn cpus(mask: &[u8]) -> String {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::{IdMap, Limit, Resource};
+use crate::seccomp::KernelVersion;
 
 /// The state of the host, as far as the plan depends on it.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +33,8 @@ pub(crate) struct Facts {
     pub cpus: u64,
     /// Numbers that nobody else knows, by which a filter lets the launcher's last calls pass.
     pub pass: [u64; 3],
+    /// For seccomp profiles that ask for it.
+    pub kernel: Option<KernelVersion>,
 }
 
 impl Facts {

@@ -7,6 +7,8 @@ mod facts;
 mod files;
 mod host_view;
 mod identity;
+#[cfg(feature = "landlock")]
+mod landlock;
 mod namespaces;
 mod overlay;
 mod text;
@@ -20,6 +22,8 @@ use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+#[cfg(all(test, feature = "landlock"))]
+pub(crate) use explain::file_rights;
 pub(crate) use facts::{Caller, Facts, FileFact, Group, ViewEntry};
 pub(crate) use files::mount_targets;
 pub(crate) use identity::{IdMaps, MapWriter, NOBODY};
@@ -56,6 +60,9 @@ pub(crate) enum Resource {
     CgroupKill(usize),
     /// Another file of that group, for reading.
     CgroupFile(usize, &'static str),
+    /// A Landlock ruleset, to which the launcher adds the paths.
+    #[cfg(feature = "landlock")]
+    Landlock(crate::config::Landlock),
 }
 
 /// Everything that is needed to start a container, decided.

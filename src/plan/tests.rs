@@ -6,9 +6,11 @@ use std::time::Duration;
 use super::*;
 use crate::Container;
 use crate::config::{
-    Bind, Capabilities, IdMap, IdMapping, IoLimit, Limit, Namespaces, Overlay, Proc, Resource, Tmpfs,
+    Bind, Capabilities, IdMap, IdMapping, IoLimit, Limit, Namespaces, Overlay, Proc, Resource, Securebits,
+    Tmpfs,
 };
 use crate::error::ErrorKind;
+use crate::seccomp::{Architecture, Circumstances, Listener, Seccomp, SeccompAction, SyscallGroup};
 use crate::wire::NO_FD;
 
 /// A host with an ordinary caller.
@@ -59,24 +61,108 @@ fn the_same_input_gives_the_same_plan() {
 
 #[test]
 fn protections_come_before_exec_and_in_their_order() {
-    let plan = plan(&program(), &ordinary());
+    let keys = Seccomp::default().allow_group(SyscallGroup::Keyrings);
+    let plan = plan(&program().seccomp(keys), &ordinary());
     let order = [
         "private-mounts",
         "pivot-root",
         "start-workload",
+        "session-keyring",
         "session",
         "descriptor",
         "bounding-set",
+        "securebits",
         "identity",
         "capabilities",
         "no-new-privs",
         "working-directory",
         "default-signals",
+        "seccomp",
         "exec",
     ];
     let positions: Vec<_> = order.iter().map(|name| position(&plan, name)).collect();
     assert!(positions.is_sorted(), "{:?}", names(&plan));
-    assert_eq!(names(&plan).last(), Some(&"exec"));
+    assert!(names(&plan).ends_with(&["seccomp", "exec"]), "{:?}", names(&plan));
+}
+
+/// Groups can be set by whoever has the capability still, which goes with the identity.
+#[test]
+fn groups_come_before_the_identity_and_after_the_securebits() {
+    let plan = plan(&program(), &privileged());
+    let order =
+        ["bounding-set", "securebits", "groups", "identity", "capabilities", "no-new-privs", "seccomp"];
+    let positions: Vec<_> = order.iter().map(|name| position(&plan, name)).collect();
+    assert!(positions.is_sorted(), "{:?}", names(&plan));
+}
+
+#[test]
+fn a_session_keyring_is_left_where_keys_may_be_used() {
+    let leaves = |policy| names(&plan(&program().seccomp(policy), &ordinary())).contains(&"session-keyring");
+    assert!(!leaves(Seccomp::default()) && !leaves(Seccomp::compute_only()));
+    assert!(leaves(Seccomp::default().allow(["request_key"])));
+    assert!(leaves(Seccomp::default().allow_group(SyscallGroup::Keyrings)));
+    assert!(leaves(Seccomp::default().report_only()));
+    assert!(leaves(Seccomp::new(SeccompAction::Allow)));
+    assert!(leaves(Seccomp::unconfined()));
+}
+
+fn securebits(container: &Container, facts: &Facts) -> Option<u32> {
+    let bits = |step: &Step| match step {
+        Step::Securebits { bits } => Some(*bits),
+        _ => None,
+    };
+    plan(container, facts).steps.iter().find_map(bits)
+}
+
+#[test]
+fn root_is_nobody_unless_there_are_capabilities() {
+    let nobody = Some(Securebits::ROOT_IS_NOBODY.bits());
+    assert_eq!(securebits(&program(), &ordinary()), nobody);
+    assert_eq!(securebits(&program(), &privileged()), nobody);
+    let capable = program().capabilities(Capabilities::CHOWN);
+    assert_eq!(securebits(&capable, &ordinary()), None);
+    let chosen = capable.clone().securebits(Securebits::NOROOT);
+    assert_eq!(securebits(&chosen, &ordinary()), Some(Securebits::NOROOT.bits()));
+    assert_eq!(securebits(&program().securebits(Securebits::empty()), &ordinary()), None);
+    // An ordinary user without a user namespace may set none, and has nothing that they could bound.
+    let bare = program().namespaces(Namespaces::empty());
+    assert_eq!(securebits(&bare, &ordinary()), None);
+}
+
+#[test]
+fn without_confinement_there_is_no_step_for_it() {
+    let open = program().seccomp(Seccomp::unconfined());
+    assert!(!names(&plan(&open, &ordinary())).contains(&"seccomp"));
+    assert_eq!(plan(&open, &ordinary()).listener, Listener::None);
+}
+
+#[test]
+fn the_plan_says_whose_the_listener_is() {
+    let listener = |policy| plan(&program().seccomp(policy), &ordinary()).listener;
+    assert_eq!(listener(Seccomp::default()), Listener::None);
+    assert_eq!(listener(Seccomp::default().kill(["bpf"])), Listener::Kill);
+    assert_eq!(listener(Seccomp::default().report_only()), Listener::Report);
+    assert_eq!(listener(Seccomp::default().notify(["bpf"])), Listener::Host);
+}
+
+#[test]
+fn the_filter_is_shared_by_clones_and_replaced_by_the_setter() {
+    let circumstances = Circumstances {
+        architecture: Architecture::NATIVE,
+        pass: [1, 2, 3],
+        capabilities: Capabilities::empty(),
+        kernel: None,
+    };
+    let filter = |container: &Container| {
+        let filter = container.description.seccomp.filter(&circumstances).expect("valid");
+        std::ptr::from_ref(filter.expect("a filter"))
+    };
+    let container = program().seccomp(Seccomp::compute_only());
+    let clone = container.clone().hostname("clone");
+    assert_eq!(filter(&container), filter(&clone));
+    let other = clone.clone().seccomp(Seccomp::without_sockets());
+    assert_ne!(filter(&container), filter(&other));
+    assert_eq!(filter(&container), filter(&clone));
 }
 
 #[test]
@@ -531,4 +617,104 @@ fn the_disk_is_shared_out_and_what_cannot_be_bounded_is_refused() {
     let error = build(&writable.description, &ordinary()).expect_err("cannot be bounded");
     assert_eq!((error.kind(), error.step()), (ErrorKind::LimitUnavailable, "disk"), "{error}");
     assert!(build(&writable.best_effort([Limit::Disk]).description, &ordinary()).is_ok());
+}
+
+#[cfg(feature = "landlock")]
+mod landlock {
+    use super::*;
+    use crate::{FileAccess, Landlock, LandlockAbi};
+
+    fn policy() -> Landlock {
+        Landlock::new(LandlockAbi::V6).read_execute("/usr").write("/tmp")
+    }
+
+    #[test]
+    fn the_rules_follow_all_that_prepares_the_workload_and_share_one_ruleset() {
+        for container in [program(), program().namespaces(Namespaces::empty())] {
+            let plan = plan(&container.landlock(policy()), &ordinary());
+            let last: Vec<_> = names(&plan).into_iter().rev().take(5).collect();
+            assert_eq!(last, ["exec", "seccomp", "landlock", "landlock-rule", "landlock-rule"]);
+            assert!(position(&plan, "no-new-privs") < position(&plan, "landlock-rule"));
+            assert!(position(&plan, "working-directory") < position(&plan, "landlock-rule"));
+            assert!(position(&plan, "default-signals") < position(&plan, "landlock-rule"));
+
+            let fds: Vec<_> = plan
+                .steps
+                .iter()
+                .filter_map(|step| match step {
+                    Step::LandlockRule { fd, .. } | Step::LandlockRestrict { fd, .. } => Some(*fd),
+                    _ => None,
+                })
+                .collect();
+            assert!(fds.iter().all(|fd| *fd == fds[0]), "{fds:?}");
+            let ruleset = &plan.resources[fds[0] as usize];
+            assert!(matches!(ruleset, super::super::Resource::Landlock(_)), "{ruleset:?}");
+        }
+    }
+
+    #[test]
+    fn without_a_policy_there_is_no_step() {
+        let plan = plan(&program(), &ordinary());
+        assert!(!names(&plan).iter().any(|name| name.starts_with("landlock")));
+    }
+
+    #[test]
+    fn a_rule_to_write_has_the_rights_of_the_stated_abi() {
+        let rights = |abi| {
+            let plan = plan(&program().landlock(Landlock::new(abi).write("/tmp")), &ordinary());
+            plan.steps[position(&plan, "landlock-rule")].describe()
+        };
+        let first = "/tmp (write-file remove-dir remove-file make-char make-dir make-reg make-sock make-fifo \
+                     make-block make-sym";
+        assert_eq!(rights(LandlockAbi::V1), format!("{first})"));
+        assert_eq!(rights(LandlockAbi::V2), format!("{first} refer)"));
+        assert_eq!(rights(LandlockAbi::V4), format!("{first} refer truncate)"));
+        assert_eq!(rights(LandlockAbi::V7), format!("{first} refer truncate ioctl-dev)"));
+    }
+
+    #[test]
+    fn what_the_stated_abi_cannot_mean_is_refused() {
+        let of = |abi| Landlock::new(abi);
+        for path in ["relative", "../x", "/a/../b", "", "/a\0b"] {
+            assert_eq!(refusal(program().landlock(policy().read(path))).step(), "landlock");
+        }
+        let long = PathBuf::from("/".to_owned() + &"x".repeat(5000));
+        refusal(program().landlock(policy().read(long)));
+        refusal(program().landlock(of(LandlockAbi::V7)));
+        refusal(program().landlock(policy()).no_new_privs(false));
+        refusal(program().landlock(policy().path("/", FileAccess::empty())));
+        refusal(program().landlock(of(LandlockAbi::V4).tcp_connect(0)));
+        let beyond = FileAccess::from_bits_retain(1 << 16);
+        assert!(refusal(program().landlock(policy().path("/", beyond))).to_string().contains("0x10000"));
+
+        let remedies = [
+            (of(LandlockAbi::V1).path("/", FileAccess::REFER), "LandlockAbi::V2"),
+            (of(LandlockAbi::V2).path("/", FileAccess::TRUNCATE), "LandlockAbi::V3"),
+            (of(LandlockAbi::V4).path("/", FileAccess::IOCTL_DEV), "LandlockAbi::V5"),
+            (of(LandlockAbi::V3).deny_tcp(), "LandlockAbi::V4"),
+            (of(LandlockAbi::V3).tcp_bind(1), "LandlockAbi::V4"),
+            (of(LandlockAbi::V5).scope_signals(), "LandlockAbi::V6"),
+            (of(LandlockAbi::V5).scope_abstract_sockets(), "LandlockAbi::V6"),
+        ];
+        for (policy, remedy) in remedies {
+            let error = refusal(program().landlock(policy));
+            assert!(error.remedy().is_some_and(|text| text.contains(remedy)), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_a_policy_leaves_open_is_told() {
+        let open = |policy: Landlock| policy.uncovered().join("; ");
+        let all = policy().deny_tcp().scope_signals().scope_abstract_sockets();
+        assert_eq!(open(all), "");
+        assert_eq!(open(policy()), "TCP ports; signals; abstract Unix sockets");
+        // With ABI 1 files cannot be moved between directories at all: that is not open.
+        assert_eq!(
+            open(Landlock::new(LandlockAbi::V1).read("/")),
+            "truncation of files (ABI 3, Linux 6.2); TCP ports (ABI 4, Linux 6.7); \
+             ioctl(2) on devices (ABI 5, Linux 6.10); signals (ABI 6, Linux 6.12); \
+             abstract Unix sockets (ABI 6, Linux 6.12)"
+        );
+        assert!(open(Landlock::new(LandlockAbi::V7).deny_tcp()).starts_with("files; truncation of files;"));
+    }
 }

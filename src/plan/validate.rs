@@ -12,7 +12,7 @@ use crate::config::mounts::{BindSource, FileConfig, Operation, Overlay, Root, Tm
 use crate::config::namespaces::{NamespaceConfig, Namespaces};
 use crate::config::program::Program;
 use crate::config::stdio::StdioConfig;
-use crate::config::{Capabilities, Description, IoLimit};
+use crate::config::{Capabilities, Description, IoLimit, Securebits};
 use crate::error::{Error, Result};
 
 /// The longest host name, `__NEW_UTS_LEN`.
@@ -34,6 +34,8 @@ pub(crate) fn validate(container: &Description) -> Result<()> {
     groups(container)?;
     stdio(&container.stdio)?;
     limits(&container.limits)?;
+    #[cfg(feature = "landlock")]
+    super::landlock::validate(container)?;
     seccomp(container)?;
     if container.limits.disk.is_some() && !container.namespaces.new.contains(Namespaces::MOUNT) {
         return Err(Error::invalid("disk", "a limit of disk needs a new mount namespace"));
@@ -74,7 +76,7 @@ fn program(program: &Program) -> Result<()> {
 }
 
 /// A path inside: absolute, without `..`.
-fn target(step: &'static str, path: &Path) -> Result<()> {
+pub(super) fn target(step: &'static str, path: &Path) -> Result<()> {
     c_path(step, path)?;
     let wrong = |what| Err(Error::invalid(step, format!("the path inside, {path:?}, {what}")));
     if !path.is_absolute() {
@@ -246,6 +248,7 @@ fn identity(config: &IdentityConfig) -> Result<()> {
         let what = "the ambient set exceeds the permitted or the inheritable one";
         return Err(Error::invalid("capabilities", what));
     }
+    securebits(config)?;
     for (resource, soft, hard) in &config.rlimits {
         if soft > hard {
             let what = format!("{}: the soft limit {soft} is over the hard limit {hard}", resource.name());
@@ -259,6 +262,21 @@ fn identity(config: &IdentityConfig) -> Result<()> {
         return Err(Error::invalid("oom-score-adj", "the value is not between -1000 and 1000"));
     }
     cpu_list("affinity", config.affinity.as_deref())
+}
+
+fn securebits(config: &IdentityConfig) -> Result<()> {
+    let bits = config.securebits();
+    let unknown = bits.bits() & !Securebits::all().bits();
+    if unknown != 0 {
+        return Err(Error::invalid("securebits", format!("{unknown:#x} are none that this library knows")));
+    }
+    if bits.contains(Securebits::NO_CAP_AMBIENT_RAISE) && !config.capabilities.ambient.is_empty() {
+        return Err(Error::invalid(
+            "securebits",
+            "NO_CAP_AMBIENT_RAISE forbids the ambient set that was asked for",
+        ));
+    }
+    Ok(())
 }
 
 /// The workload takes the ids it is given in a user namespace that it joins, but no groups.

@@ -8,7 +8,7 @@ use super::{Builder, IdMaps, Resource, Step};
 use crate::config::identity::Capabilities;
 use crate::config::{IdMap, Limit, Namespaces, Resource as Limited};
 use crate::error::{Error, ErrorKind, Result};
-use crate::seccomp::{Architecture, Circumstances, Listener};
+use crate::seccomp::{Architecture, Circumstances, Filter, Listener};
 use crate::wire::NO_FD;
 
 /// Where programs are looked for when the workload has no `PATH`, as execvp(3) does.
@@ -17,41 +17,61 @@ const FALLBACK_PATH: &str = "/bin:/usr/bin";
 /// `ADDR_NO_RANDOMIZE` of personality(2).
 const NO_RANDOMISATION: u32 = libc::ADDR_NO_RANDOMIZE as u32;
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
     /// The order of the last steps: what needs capabilities comes before they go, and what could be used
     /// against the steps after it comes late.
     pub(super) fn workload(&mut self) -> Result<()> {
+        let filter = self.filter()?;
+        self.plan.listener = filter.map_or(Listener::None, |filter| filter.listener);
         self.limits_of_time();
         self.cgroups()?;
         // Where the filter denies what reads keys, those of the host program are out of reach as it is. A new
         // keyring costs a key of the user's quota, of which an ordinary user has 200.
-        let may_use_keys =
-            ["keyctl", "add_key", "request_key"].iter().any(|call| self.container.seccomp.may_allow(call));
-        self.push_if(may_use_keys, Step::SessionKeyring {});
+        self.push_if(filter.is_none_or(|filter| filter.may_use_keys), Step::SessionKeyring {});
         self.push(Step::Session {});
         self.descriptors();
         self.attributes();
-        self.resource_limits()?;
-        self.identity();
+        let limits = self.resource_limits()?;
+        let (late, early): (Vec<_>, _) = limits.into_iter().partition(|limit| self.comes_late(limit));
+        self.plan.steps.extend(early);
+        self.identity()?;
         self.push_if(self.container.identity.no_new_privs, Step::NoNewPrivs {});
         let directory = self.container.program.directory.as_deref().unwrap_or("/".as_ref());
         self.push(Step::WorkingDirectory { path: c_path("working-directory", directory)? });
         self.push_if(!self.plan.own_pid_namespace, Step::ParentDeath {});
         self.push(Step::DefaultSignals {});
-        self.seccomp()?;
+        #[cfg(feature = "landlock")]
+        self.landlock()?;
+        self.seccomp(filter);
+        self.plan.steps.extend(late);
         self.execute()
     }
 
+    /// A listener needs a descriptor, and its way to init some more: the workload's limit of open files must not
+    /// count before. In a new user namespace it can be lowered only, for which no capability is needed.
+    fn comes_late(&self, limit: &Step) -> bool {
+        let of_files =
+            matches!(limit, Step::ResourceLimit { resource, .. } if *resource == Limited::OpenFiles.number());
+        of_files && self.plan.listener != Listener::None && self.plan.id_maps.is_some()
+    }
+
+    fn filter(&self) -> Result<Option<&'a Filter>> {
+        let circumstances = Circumstances {
+            architecture: Architecture::NATIVE,
+            pass: self.facts.pass,
+            capabilities: self.container.identity.capabilities.bounding,
+            kernel: self.facts.kernel,
+        };
+        self.container.seccomp.filter(&circumstances)
+    }
+
     /// Last of all: the steps before it need calls that it denies.
-    fn seccomp(&mut self) -> Result<()> {
-        let circumstances = Circumstances { architecture: Architecture::NATIVE, pass: self.facts.pass };
-        let Some(filter) = self.container.seccomp.filter(&circumstances)? else { return Ok(()) };
-        self.plan.listener = filter.listener;
+    fn seccomp(&mut self, filter: Option<&Filter>) {
+        let Some(filter) = filter else { return };
         let [pass_1, pass_2, pass_3] = filter.pass;
         let listener = u32::from(filter.listener != Listener::None);
         let program = filter.program.clone();
         self.push(Step::Seccomp { program, listener, pass_1, pass_2, pass_3 });
-        Ok(())
     }
 
     fn push_if(&mut self, wanted: bool, step: Step) {
@@ -187,14 +207,16 @@ impl Builder<'_> {
         Ok(u64::from(self.init_ids(maps).0 == uid))
     }
 
-    fn resource_limits(&mut self) -> Result<()> {
+    fn resource_limits(&self) -> Result<Vec<Step>> {
+        let mut steps = Vec::new();
+        let mut push = |step| steps.push(step);
         let held = self.limits_by_rlimit()?;
         let limits = &self.container.identity.rlimits;
         // The host's core_pattern may start a program on the host, and does so with a limit of 0. With 1 the
         // kernel starts none, and a file of one byte it does not write: core(5).
         if !limits.iter().any(|(resource, ..)| *resource == Limited::Core) {
             let none = self.facts.hard_limit(Limited::Core).min(1);
-            self.push(Step::ResourceLimit { resource: Limited::Core.number(), soft: none, hard: none });
+            push(Step::ResourceLimit { resource: Limited::Core.number(), soft: none, hard: none });
         }
         // Of two limits of one resource the lower one counts.
         let bound =
@@ -202,24 +224,29 @@ impl Builder<'_> {
         for (resource, soft, hard) in limits {
             let most = bound(*resource).unwrap_or(u64::MAX);
             let (soft, hard) = ((*soft).min(most), (*hard).min(most));
-            self.push(Step::ResourceLimit { resource: resource.number(), soft, hard });
+            push(Step::ResourceLimit { resource: resource.number(), soft, hard });
         }
         for (resource, most) in held.iter().filter(|(held, _)| limits.iter().all(|(known, ..)| known != held))
         {
             // Of CPU time only the soft limit has a signal of its own, SIGXCPU.
             let hard = if *resource == Limited::Cpu { most.saturating_add(1) } else { *most };
             let hard = hard.min(self.facts.hard_limit(*resource));
-            self.push(Step::ResourceLimit { resource: resource.number(), soft: *most, hard });
+            push(Step::ResourceLimit { resource: resource.number(), soft: *most, hard });
         }
-        Ok(())
+        Ok(steps)
     }
 
-    fn identity(&mut self) {
+    fn identity(&mut self) -> Result<()> {
         let sets = self.container.identity.capabilities;
         if self.has_capabilities() {
             self.push(Step::BoundingSet { keep: sets.bounding.bits() });
             let bits = self.container.identity.securebits().bits();
             self.push_if(bits != 0, Step::Securebits { bits });
+        } else if self.container.identity.securebits.is_some() {
+            let what = "an ordinary user without a user namespace may not set them";
+            return Err(
+                Error::invalid("securebits", what).with_remedy("use a new user namespace, or leave them")
+            );
         }
         let may_set_groups = match &self.plan.id_maps {
             Some(maps) => maps.may_set_groups(),
@@ -238,6 +265,7 @@ impl Builder<'_> {
             inheritable: bits(sets.inheritable),
             ambient: bits(sets.ambient),
         });
+        Ok(())
     }
 
     /// An ordinary user without a user namespace has none to drop, and may not drop them.

@@ -12,7 +12,8 @@ pub enum SeccompAction {
     /// the [`Report`](crate::Report::violation) names the call. The mechanism is seccomp's user notification
     /// (Linux 5.5), the only one by which somebody else learns the number. Where a policy has
     /// [`Notify`](Self::Notify) as well, which takes the one listener that a process can have, it acts as
-    /// [`KillProcess`](Self::KillProcess).
+    /// [`KillProcess`](Self::KillProcess). A filter that the program gives itself and that denies the call comes
+    /// first: the call is not carried out then, and nobody is told. (`compute_only` lets no program have one.)
     Kill,
     /// The kernel kills the process with `SIGSYS`. If that is the workload's first one the cause is
     /// [`Cause::Seccomp`](crate::Cause::Seccomp); which call it was nobody learns.
@@ -50,7 +51,7 @@ impl SeccompAction {
         }
         match self {
             SeccompAction::Allow => libc::SECCOMP_RET_ALLOW,
-            SeccompAction::Errno(number) => libc::SECCOMP_RET_ERRNO | number as u32,
+            SeccompAction::Errno(number) => libc::SECCOMP_RET_ERRNO | number as u32 & libc::SECCOMP_RET_DATA,
             SeccompAction::Kill if listener == Listener::Kill => libc::SECCOMP_RET_USER_NOTIF,
             SeccompAction::Kill | SeccompAction::KillProcess => libc::SECCOMP_RET_KILL_PROCESS,
             SeccompAction::KillThread => libc::SECCOMP_RET_KILL_THREAD,

@@ -93,7 +93,7 @@ groups! {
             "tgkill", "pidfd_open", "pidfd_send_signal", "prctl"
     ]
     Signals allowed "Signals" [
-            "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigpending", "rt_sigsuspend",
+            "uprobe", "uretprobe", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigpending", "rt_sigsuspend",
             "rt_sigtimedwait", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "sigaltstack", "pause",
             "restart_syscall"
     ]
@@ -160,7 +160,7 @@ groups! {
     ]
     Tracing denied "Reads and steers other processes" [
             "ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd", "process_madvise",
-            "process_mrelease", "kcmp", "uprobe", "uretprobe"
+            "process_mrelease", "kcmp"
     ]
     Machine denied "For whoever runs the machine: its start and end, modules, swap, quotas, accounting, log, names, ports" [
             "kexec_load", "kexec_file_load", "init_module", "finit_module", "delete_module", "reboot",

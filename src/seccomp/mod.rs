@@ -2,7 +2,11 @@
 //! host: see seccomp(2).
 
 mod action;
+mod assembly;
 mod group;
+mod kernel;
+#[cfg(feature = "seccomp-json")]
+mod oci;
 mod policy;
 mod presets;
 mod program;
@@ -13,6 +17,8 @@ mod table;
 
 #[cfg(test)]
 mod interpreter;
+#[cfg(all(test, feature = "seccomp-json"))]
+mod oci_tests;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +29,8 @@ pub use rule::{Comparison, SyscallRule};
 pub use syscall::Syscall;
 
 pub(crate) use action::Listener;
+pub(crate) use kernel::KernelVersion;
 pub(crate) use policy::SeccompConfig;
+pub(crate) use program::Filter;
 pub(crate) use resolve::Circumstances;
 pub(crate) use syscall::Architecture;

@@ -4,7 +4,9 @@ use std::sync::{Arc, OnceLock};
 
 use super::action::SeccompAction;
 use super::group::SyscallGroup;
-use super::presets::Preset;
+#[cfg(feature = "seccomp-json")]
+use super::oci::Profile;
+use super::presets::{self, Preset};
 use super::program::Filter;
 use super::resolve::Circumstances;
 use super::rule::SyscallRule;
@@ -21,6 +23,10 @@ use crate::error::Result;
 ///   getifaddrs(3) asks for; others fail with `EAFNOSUPPORT` or `EPROTONOSUPPORT`. Of ioctl(2) what types into a
 ///   terminal or changes how it works (`TIOCSTI`, `TIOCLINUX`, `TIOCSETD`) is denied, of clone(2) every namespace,
 ///   of personality(2) all but harmless ones.
+/// - ptrace(2) is denied, so debuggers do not work, nor LeakSanitizer, which is a part of `-fsanitize=address`: allow
+///   `ptrace`, or set `ASAN_OPTIONS=detect_leaks=0`. So are resource limits of other processes, prlimit(2) with a
+///   process id that is not 0; leases of files, which hold up whoever else opens them; and protocols of inet and
+///   inet6 other than the usual ones.
 /// - A call through another ABI, as that of 32-bit programs on x86_64, ends the process by `SIGSYS`; those of x32
 ///   fail with `ENOSYS`.
 ///
@@ -57,6 +63,9 @@ pub(super) enum Base {
     Preset(Preset),
     /// One action for every call.
     Uniform(SeccompAction),
+    /// A profile of Docker or of the OCI runtime specification.
+    #[cfg(feature = "seccomp-json")]
+    Oci(Arc<Profile>),
 }
 
 impl Default for Seccomp {
@@ -68,7 +77,7 @@ impl Default for Seccomp {
 
 /// # Policies to start from
 impl Seccomp {
-    fn based_on(base: Base) -> Self {
+    pub(super) fn based_on(base: Base) -> Self {
         Seccomp { base, rules: Vec::new(), denial: None, report_only: false }
     }
 
@@ -100,7 +109,7 @@ impl Seccomp {
     }
 
     /// No filter at all: a loosening. Every system call that an unprivileged process may make is open, further
-    /// namespaces among them.
+    /// namespaces among them. With rules added it is as [`new`](Self::new) of [`SeccompAction::Allow`].
     pub fn unconfined() -> Self {
         Seccomp::based_on(Base::Unconfined)
     }
@@ -138,16 +147,20 @@ impl Seccomp {
         self.rule(SyscallRule::new(calls, SeccompAction::Notify))
     }
 
-    /// Allows a group, with all its calls and whatever their arguments: a loosening where it is denied by default.
-    /// With [`SyscallGroup::Namespaces`] goes clone(2), by which processes are made in new ones.
-    pub fn allow_group(self, group: SyscallGroup) -> Self {
-        let policy = if group == SyscallGroup::Namespaces { self.allow(["clone"]) } else { self };
-        policy.rule(SyscallRule::known(group.syscalls(), SeccompAction::Allow))
+    /// Allows a group. Of one that is allowed by default the calls are allowed as far as they are then: sockets of
+    /// some families, processes without new namespaces. One that is denied by default is allowed whatever the
+    /// arguments: a loosening. With [`SyscallGroup::Namespaces`] goes clone(2), by which processes are made in new
+    /// ones.
+    pub fn allow_group(mut self, group: SyscallGroup) -> Self {
+        self.rules.extend(presets::allow_group(group));
+        self
     }
 
-    /// Lets all calls of a group fail with `EPERM`.
-    pub fn deny_group(self, group: SyscallGroup) -> Self {
-        self.rule(SyscallRule::known(group.syscalls(), SeccompAction::Errno(libc::EPERM)))
+    /// Lets all calls of a group fail with `EPERM`. With [`SyscallGroup::Namespaces`] goes clone(2) as far as it makes
+    /// some, and clone3(2), with `ENOSYS`.
+    pub fn deny_group(mut self, group: SyscallGroup) -> Self {
+        self.rules.extend(presets::deny_group(group));
+        self
     }
 
     /// Adds a rule, which may look at arguments.
@@ -164,7 +177,8 @@ impl Seccomp {
     }
 
     /// Denies nothing: a loosening, for the time in which a policy is made. Calls that would not be allowed are
-    /// carried out and listed in the [`Report`](crate::Report::would_be_denied). Each such call waits for init.
+    /// carried out and listed in the [`Report`](crate::Report::would_be_denied), those of
+    /// [`SeccompAction::Notify`] too: there is no notifier then. Each such call waits for init.
     ///
     /// ```
     /// use cofferdam::{Container, Seccomp, Syscall};
@@ -192,14 +206,15 @@ impl SeccompConfig {
         SeccompConfig { policy, filter: Arc::default() }
     }
 
-    /// Whether the policy has a filter.
-    pub fn is_confined(&self) -> bool {
-        self.policy.base != Base::Unconfined
+    /// Forgets the filter: what it depends on has changed.
+    pub fn forget(&mut self) {
+        self.filter = Arc::default();
     }
 
-    /// Whether the policy leaves a call to the kernel, if with conditions.
-    pub fn may_allow(&self, call: &str) -> bool {
-        !self.is_confined() || self.policy.may_allow(call)
+    /// Whether the policy has a filter.
+    pub fn is_confined(&self) -> bool {
+        let Seccomp { base, rules, .. } = &self.policy;
+        *base != Base::Unconfined || !rules.is_empty()
     }
 
     /// The filter, compiled the first time; `None` where there is to be none.

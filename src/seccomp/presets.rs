@@ -37,6 +37,32 @@ impl Preset {
     }
 }
 
+/// The rules by which a policy allows a group.
+pub(super) fn allow_group(group: SyscallGroup) -> Vec<SyscallRule> {
+    if group.is_allowed_by_default() {
+        return default().into_iter().filter_map(|rule| rule.only(group.syscalls())).collect();
+    }
+    let mut rules = vec![SyscallRule::known(group.syscalls(), Allow)];
+    if group == SyscallGroup::Namespaces {
+        rules.push(allow("clone"));
+    }
+    rules
+}
+
+/// The rules by which a policy denies a group.
+pub(super) fn deny_group(group: SyscallGroup) -> Vec<SyscallRule> {
+    let mut rules = vec![deny(group.syscalls())];
+    if group == SyscallGroup::Namespaces {
+        rules.push(SyscallRule::known(&["clone3"], Errno(libc::ENOSYS)));
+        rules.extend(
+            (0..64).map(|bit| 1 << bit).filter(|flag| NEW_NAMESPACES & flag != 0).map(|flag| {
+                deny(&["clone"]).argument(0, Comparison::MaskedEqual { mask: flag, value: flag })
+            }),
+        );
+    }
+    rules
+}
+
 fn deny(calls: &[&'static str]) -> SyscallRule {
     SyscallRule::known(calls, Errno(libc::EPERM))
 }
@@ -53,7 +79,9 @@ fn default() -> Vec<SyscallRule> {
     }
     rules.extend(processes());
     rules.extend(terminals());
+    rules.extend(leases());
     rules.extend(sockets());
+    rules.extend(limits_of_others());
     rules.push(deny(&["personality"]));
     rules.extend(
         HARMLESS_PERSONALITIES.map(|persona| allow("personality").argument(0, Comparison::Equal(persona))),
@@ -71,6 +99,18 @@ fn processes() -> Vec<SyscallRule> {
     ]
 }
 
+/// Init has the workload's id where no other is mapped, and nothing else is asked of whoever changes its resource
+/// limits: with too little CPU time it would end, and no report be given.
+fn limits_of_others() -> [SyscallRule; 3] {
+    let oneself = Comparison::Equal(0);
+    let no_new_limit = Comparison::Equal(0);
+    [
+        deny(&["prlimit64"]),
+        allow("prlimit64").argument(0, oneself),
+        allow("prlimit64").argument(2, no_new_limit),
+    ]
+}
+
 /// A terminal can be shared with whoever started the host program: what is typed into it (`TIOCSTI`), or pasted
 /// on a console (`TIOCLINUX`), that user's shell reads. A line discipline (`TIOCSETD`) is kernel code, of drivers
 /// that few have use for.
@@ -82,26 +122,55 @@ fn terminals() -> impl Iterator<Item = SyscallRule> {
     })
 }
 
-/// Families that belong to the network namespace; of netlink the routes, by which programs list interfaces.
-fn sockets() -> Vec<SyscallRule> {
-    let family = |family: i32| allow("socket").argument(0, Comparison::Equal(family as u64));
-    let netlink = Comparison::Equal(libc::AF_NETLINK as u64);
-    let route = Comparison::Equal(libc::NETLINK_ROUTE as u64);
-    vec![
-        SyscallRule::known(&["socket"], Errno(libc::EAFNOSUPPORT)),
-        SyscallRule::known(&["socket"], Errno(libc::EPROTONOSUPPORT)).argument(0, netlink),
-        allow("socket").argument(0, netlink).argument(2, route),
-        family(libc::AF_INET6),
-        family(libc::AF_INET),
-        family(libc::AF_UNIX),
-        SyscallRule::known(&["socketpair"], Errno(libc::EAFNOSUPPORT)),
-        allow("socketpair").argument(0, Comparison::Equal(libc::AF_UNIX as u64)),
-    ]
+/// Whoever opens a file that somebody holds a lease of waits until that is given up, for 45 seconds at most: the
+/// host, too. Notes of changes in a directory (`F_NOTIFY`) go beyond a container as well.
+fn leases() -> impl Iterator<Item = SyscallRule> {
+    const F_SETDELEG: i32 = 1040;
+    let commands = [libc::F_SETLEASE, libc::F_NOTIFY, F_SETDELEG];
+    commands.into_iter().map(|command| deny(&["fcntl"]).argument(1, Comparison::Equal(command as u64)))
 }
 
-/// What a pair of sockets needs stays: runtimes use one to wake themselves up.
+/// Families that belong to the network namespace; of netlink the routes, by which programs list interfaces; of the
+/// inet families the protocols that every kernel has, as it loads modules for the others.
+fn sockets() -> Vec<SyscallRule> {
+    let is = |family: i32| Comparison::Equal(family as u64);
+    let fails = |errno| SyscallRule::known(&["socket"], Errno(errno));
+    let protocols = [
+        is(libc::IPPROTO_ICMPV6),
+        is(libc::IPPROTO_RAW),
+        is(libc::IPPROTO_MPTCP),
+        Comparison::LessOrEqual(libc::IPPROTO_UDP as u64),
+    ];
+    // 2 and 10: one comparison serves both.
+    let inet = Comparison::MaskedEqual { mask: !8, value: libc::AF_INET as u64 };
+    let mut rules = vec![
+        fails(libc::EAFNOSUPPORT),
+        fails(libc::EPROTONOSUPPORT).argument(0, is(libc::AF_NETLINK)),
+        allow("socket").argument(0, is(libc::AF_NETLINK)).argument(2, is(libc::NETLINK_ROUTE)),
+    ];
+    rules.push(fails(libc::EPROTONOSUPPORT).argument(0, inet));
+    rules.extend(protocols.map(|protocol| allow("socket").argument(0, inet).argument(2, protocol)));
+    rules.extend([
+        allow("socket").argument(0, is(libc::AF_UNIX)),
+        SyscallRule::known(&["socketpair"], Errno(libc::EAFNOSUPPORT)),
+        allow("socketpair").argument(0, is(libc::AF_UNIX)),
+    ]);
+    rules
+}
+
+/// What a pair of sockets needs stays: runtimes use one to wake themselves up. From one for datagrams (for unix, raw
+/// is the same) a message could be sent to any other socket.
 fn without_sockets() -> Vec<SyscallRule> {
-    vec![deny(&["socket", "bind", "listen", "accept", "accept4", "connect"])]
+    let pair = |kind: i32| {
+        allow("socketpair")
+            .argument(0, Comparison::Equal(libc::AF_UNIX as u64))
+            .argument(1, Comparison::MaskedEqual { mask: 0xf, value: kind as u64 })
+    };
+    vec![
+        deny(&["socket", "bind", "listen", "accept", "accept4", "connect", "socketpair"]),
+        pair(libc::SOCK_STREAM),
+        pair(libc::SOCK_SEQPACKET),
+    ]
 }
 
 fn compute_only() -> Vec<SyscallRule> {
@@ -117,6 +186,8 @@ fn compute_only() -> Vec<SyscallRule> {
                 value: libc::CLONE_THREAD as u64,
             },
         ),
+        // A filter of its own that denies a call would come before one that ends the container for it.
+        deny(&["prctl"]).argument(0, Comparison::Equal(libc::PR_SET_SECCOMP as u64)),
         deny(&["ptrace", "pidfd_open", "pidfd_send_signal", "setpgid", "setsid"]),
         deny(&["inotify_init", "inotify_init1", "inotify_add_watch", "inotify_rm_watch"]),
         deny(&["sched_setparam", "sched_setscheduler", "sched_setattr", "sched_setaffinity"]),

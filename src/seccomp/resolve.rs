@@ -1,14 +1,18 @@
 //! From a policy to what becomes of each number.
 
 use std::collections::HashMap;
+use std::mem;
 
 use seccompiler::{SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompRule};
 
 use super::action::{Listener, SeccompAction};
+use super::kernel::KernelVersion;
 use super::policy::{Base, Seccomp};
+use super::presets::Preset;
 use super::program::Filter;
 use super::rule::{self, SyscallRule};
 use super::syscall::{Architecture, is_known};
+use crate::config::Capabilities;
 use crate::error::{Error, Result};
 
 /// What the filter depends on beside the policy.
@@ -17,11 +21,20 @@ pub(crate) struct Circumstances {
     pub architecture: Architecture,
     /// What the launcher's own last calls carry in the three argument registers that they do not use.
     pub pass: [u64; 3],
+    /// The bounding set of the container.
+    #[cfg_attr(not(feature = "seccomp-json"), expect(dead_code, reason = "of interest to profiles only"))]
+    pub capabilities: Capabilities,
+    /// Unknown where uname(2) tells something else than a version.
+    #[cfg_attr(not(feature = "seccomp-json"), expect(dead_code, reason = "of interest to profiles only"))]
+    pub kernel: Option<KernelVersion>,
 }
 
 /// The calls that the launcher makes after the filter is in force, until the program runs. All use three
 /// arguments at most.
-const LAUNCHERS_CALLS: [&str; 4] = ["execve", "clock_gettime", "exit_group", "sendmsg"];
+const LAUNCHERS_CALLS: [&str; 5] = ["execve", "clock_gettime", "exit_group", "sendmsg", "setrlimit"];
+
+/// The calls by which keys are used.
+const KEY_CALLS: [&str; 3] = ["keyctl", "add_key", "request_key"];
 
 /// What becomes of a call: the first rule that holds decides.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,15 +53,45 @@ impl Decision {
     }
 }
 
+/// What holds where no rule of the caller's does.
+pub(super) struct Ground {
+    /// Tried from the last to the first.
+    pub rules: Vec<SyscallRule>,
+    /// What becomes of calls that no rule names, and of numbers that no name is known for.
+    pub known: SeccompAction,
+    pub unknown: SeccompAction,
+    /// The highest number of which that is true. Calls above it look as if they did not exist.
+    pub last: u32,
+}
+
+impl Ground {
+    fn preset(preset: Preset) -> Self {
+        let (known, unknown) = (errno(libc::EPERM), errno(libc::ENOSYS));
+        Ground { rules: preset.rules(), known, unknown, last: u32::MAX }
+    }
+
+    fn uniform(action: SeccompAction) -> Self {
+        Ground { rules: Vec::new(), known: action, unknown: action, last: u32::MAX }
+    }
+
+    /// What becomes of a call that no rule names.
+    fn otherwise(&self, number: u32) -> SeccompAction {
+        if number > self.last { errno(libc::ENOSYS) } else { self.known }
+    }
+}
+
 /// A policy, for one architecture.
 pub(super) struct Resolved {
     pub architecture: Architecture,
     /// By number, ascending.
     pub calls: Vec<(u32, Decision)>,
-    /// What becomes of all other numbers.
+    /// What becomes of all other numbers, up to the highest to which that applies; of those above it `ENOSYS`.
     pub unknown: SeccompAction,
+    pub last: u32,
     pub listener: Listener,
     pub pass: [u64; 3],
+    /// Some call for keys may be carried out, if only with some arguments.
+    pub may_use_keys: bool,
 }
 
 impl Seccomp {
@@ -56,47 +99,34 @@ impl Seccomp {
         self.resolve(circumstances)?.compile()
     }
 
-    /// Whether some rule allows a call, or none denies it.
-    pub(super) fn may_allow(&self, call: &str) -> bool {
-        let mut base = Vec::new();
-        if let Base::Preset(preset) = self.base {
-            base = preset.rules();
-        }
-        let lets_pass = |action| !matches!(action, SeccompAction::Errno(_)) || self.report_only;
-        for rule in self.rules.iter().rev().chain(base.iter().rev()) {
-            if rule.calls.iter().any(|name| name == call) {
-                if lets_pass(rule.action) {
-                    return true;
-                }
-                if rule.conditions.is_empty() {
-                    return false;
-                }
-            }
-        }
-        matches!(self.base, Base::Uniform(action) if lets_pass(action))
-    }
-
     pub(super) fn resolve(&self, circumstances: &Circumstances) -> Result<Resolved> {
-        let Circumstances { architecture, pass } = *circumstances;
-        let (mut rules, known, unknown) = match &self.base {
-            Base::Preset(preset) => (preset.rules(), errno(libc::EPERM), errno(libc::ENOSYS)),
-            Base::Uniform(action) => (Vec::new(), *action, *action),
-            Base::Unconfined => (Vec::new(), SeccompAction::Allow, SeccompAction::Allow),
+        let Circumstances { architecture, pass, .. } = *circumstances;
+        let mut ground = match &self.base {
+            Base::Preset(preset) => Ground::preset(*preset),
+            Base::Uniform(action) => Ground::uniform(*action),
+            Base::Unconfined => Ground::uniform(SeccompAction::Allow),
+            #[cfg(feature = "seccomp-json")]
+            Base::Oci(profile) => profile.ground(circumstances)?,
         };
+        let mut rules = mem::take(&mut ground.rules);
         rules.extend(self.rules.iter().cloned());
-        check(&rules, [known, unknown])?;
+        check(&rules, [ground.known, ground.unknown].into_iter().chain(self.denial))?;
         let of_call = by_call(&rules);
         let mut calls = Vec::new();
         for (name, number) in architecture.syscalls() {
             let indexes = of_call.get(name).map(Vec::as_slice).unwrap_or_default();
-            calls.push((number, self.decide(name, indexes.iter().map(|index| &rules[*index]), known)?));
+            let rules = indexes.iter().map(|index| &rules[*index]);
+            calls.push((number, self.decide(name, rules, ground.otherwise(number))?));
         }
         calls.sort_by_key(|(number, _)| *number);
+        let unknown = self.denied_by(ground.unknown);
         let listener = self.listener(calls.iter().map(|(_, decision)| decision), unknown);
-        let mut resolved = Resolved { architecture, calls, unknown, listener, pass };
-        if resolved.otherwise_than_allow() {
-            resolved.let_the_launcher_finish()?;
-        }
+        let key_calls = KEY_CALLS.map(|name| architecture.number_of(name));
+        let of_keys = |(number, _): &&(u32, Decision)| key_calls.contains(&Some(*number));
+        let may_use_keys = calls.iter().filter(of_keys).any(|(_, decision)| self.lets_pass(decision));
+        let last = ground.last;
+        let mut resolved = Resolved { architecture, calls, unknown, last, listener, pass, may_use_keys };
+        resolved.let_the_launcher_finish()?;
         Ok(resolved)
     }
 
@@ -121,6 +151,12 @@ impl Seccomp {
             decision.rules.pop();
         }
         Ok(decision)
+    }
+
+    /// Whether a call may be carried out, if only with some arguments, or by a handler's leave.
+    fn lets_pass(&self, decision: &Decision) -> bool {
+        use SeccompAction::{Allow, Log, Notify};
+        self.report_only || decision.actions().any(|action| matches!(action, Allow | Log | Notify))
     }
 
     fn denied_by(&self, action: SeccompAction) -> SeccompAction {
@@ -149,21 +185,12 @@ impl Seccomp {
 }
 
 impl Resolved {
-    fn otherwise_than_allow(&self) -> bool {
-        let number = |name: &str| self.architecture.syscalls().find(|(known, _)| *known == name);
-        LAUNCHERS_CALLS.iter().filter_map(|name| number(name)).any(|(_, number)| {
-            let always = Decision::always(SeccompAction::Allow);
-            self.calls.iter().any(|(known, decision)| *known == number && *decision != always)
-        })
-    }
-
     /// The launcher's own calls, known by what they carry, are allowed first of all.
     fn let_the_launcher_finish(&mut self) -> Result<()> {
         let always = Decision::always(SeccompAction::Allow);
-        let own: Vec<_> =
-            self.architecture.syscalls().filter(|(name, _)| LAUNCHERS_CALLS.contains(name)).collect();
-        for (number, decision) in self.calls.iter_mut().filter(|(_, decision)| *decision != always) {
-            if own.iter().any(|(_, known)| known == number) {
+        let own = LAUNCHERS_CALLS.map(|name| self.architecture.number_of(name));
+        for (number, decision) in &mut self.calls {
+            if own.contains(&Some(*number)) && *decision != always {
                 decision.rules.insert(0, (carries(self.pass)?, SeccompAction::Allow));
             }
         }
@@ -195,7 +222,7 @@ fn by_call(rules: &[SyscallRule]) -> HashMap<&str, Vec<usize>> {
     of_call
 }
 
-fn check(rules: &[SyscallRule], others: [SeccompAction; 2]) -> Result<()> {
+fn check(rules: &[SyscallRule], others: impl IntoIterator<Item = SeccompAction>) -> Result<()> {
     for rule in rules {
         if let Some(name) = rule.calls.iter().find(|name| !is_known(name)) {
             let error = Error::invalid("seccomp", format!("no system call is known by the name `{name}`"));

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use seccompiler::{SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompRule};
 
 use super::action::SeccompAction;
+use super::syscall::Width;
 use crate::error::{Error, Result};
 
 /// A comparison of an argument with a value, without sign.
@@ -67,64 +68,24 @@ impl SyscallRule {
         SyscallRule { calls, action, conditions: Vec::new() }
     }
 
+    /// The part of the rule that concerns these calls, if any.
+    pub(super) fn only(mut self, calls: &[&str]) -> Option<Self> {
+        self.calls.retain(|call| calls.contains(&call.as_ref()));
+        (!self.calls.is_empty()).then_some(self)
+    }
+
     /// The rule holds only where an argument, counted from 0 to 5, compares so. All conditions of a rule must
     /// hold.
     ///
-    /// An argument that the kernel reads as 32 bits, such as the command of ioctl(2) or the family of socket(2),
-    /// is compared as 32 bits, whatever the rest of the register holds.
+    /// What the kernel does not read of a register does not count: an `int`, such as the command of ioctl(2), a
+    /// descriptor or a user id, is compared as 32 bits, and the mode of a file as 16 bits, by `Equal` and
+    /// `MaskedEqual` only. A negative number may be given with or without its upper bits. A mask must have a bit that
+    /// counts. (What prctl(2), fcntl(2) and keyctl(2) take beyond their command is of 64 bits here, though some
+    /// commands read less.)
     pub fn argument(mut self, index: u8, comparison: Comparison) -> Self {
         self.conditions.push((index, comparison));
         self
     }
-}
-
-/// The arguments of calls that the kernel reads as 32 bits, by index: only such calls as filters look into.
-const INT_ARGUMENTS: &[(&str, &[u8])] = &[
-    ("accept4", &[3]),
-    ("arch_prctl", &[0]),
-    ("clock_gettime", &[0]),
-    ("clock_nanosleep", &[0, 1]),
-    ("clock_settime", &[0]),
-    ("clone", &[0]),
-    ("epoll_ctl", &[1]),
-    ("fchmod", &[1]),
-    ("fchmodat", &[2]),
-    ("fcntl", &[1]),
-    ("flock", &[1]),
-    ("futex", &[1]),
-    ("getsockopt", &[1, 2]),
-    ("ioctl", &[1]),
-    ("keyctl", &[0]),
-    ("kill", &[0, 1]),
-    ("madvise", &[2]),
-    ("mkdir", &[1]),
-    ("mkdirat", &[2]),
-    ("mknod", &[1, 2]),
-    ("mknodat", &[2, 3]),
-    ("chmod", &[1]),
-    ("open", &[1, 2]),
-    ("openat", &[2, 3]),
-    ("personality", &[0]),
-    ("prctl", &[0]),
-    ("prlimit64", &[0, 1]),
-    ("quotactl", &[0]),
-    ("reboot", &[0, 1, 2]),
-    ("sched_setscheduler", &[0, 1]),
-    ("seccomp", &[0, 1]),
-    ("setns", &[1]),
-    ("setpriority", &[0, 1, 2]),
-    ("setsockopt", &[1, 2]),
-    ("socket", &[0, 1, 2]),
-    ("socketpair", &[0, 1, 2]),
-    ("syslog", &[0]),
-    ("tgkill", &[0, 1, 2]),
-    ("tkill", &[0, 1]),
-    ("umask", &[0]),
-    ("unshare", &[0]),
-];
-
-fn is_int(call: &str, index: u8) -> bool {
-    INT_ARGUMENTS.iter().any(|(name, indexes)| *name == call && indexes.contains(&index))
 }
 
 /// The conditions of a rule, for one of its calls.
@@ -135,7 +96,8 @@ pub(super) fn conditions(call: &str, conditions: &[(u8, Comparison)]) -> Result<
 }
 
 fn condition(call: &str, index: u8, comparison: Comparison) -> Result<SeccompCondition> {
-    let is_int = is_int(call, index);
+    let width = Width::of(call, index);
+    let wrong = |what: String| Error::invalid("seccomp", format!("argument {index} of {call}: {what}"));
     let (operator, value) = match comparison {
         Comparison::Equal(value) => (SeccompCmpOp::Eq, value),
         Comparison::NotEqual(value) => (SeccompCmpOp::Ne, value),
@@ -143,16 +105,19 @@ fn condition(call: &str, index: u8, comparison: Comparison) -> Result<SeccompCon
         Comparison::LessOrEqual(value) => (SeccompCmpOp::Le, value),
         Comparison::Greater(value) => (SeccompCmpOp::Gt, value),
         Comparison::GreaterOrEqual(value) => (SeccompCmpOp::Ge, value),
-        Comparison::MaskedEqual { mask, value } => (SeccompCmpOp::MaskedEq(mask), value),
+        Comparison::MaskedEqual { mask, value } => (SeccompCmpOp::MaskedEq(mask & width.mask()), value),
     };
-    // A mask may well be the complement of some bits.
-    if is_int && u32::try_from(value).is_err() {
-        let what = format!("argument {index} of {call} has 32 bits; {value:#x} has more");
-        return Err(Error::invalid("seccomp", what));
-    }
-    let length = if is_int { SeccompCmpArgLen::Dword } else { SeccompCmpArgLen::Qword };
-    let condition = SeccompCondition::new(index, length, operator, value);
-    condition.map_err(|_| {
-        Error::invalid("seccomp", format!("a rule for {call}: there is no argument {index}, only 0 to 5"))
-    })
+    let value = width.fit(value).ok_or_else(|| wrong(format!("{value:#x} has too many bits")))?;
+    let operator = match (width, operator) {
+        (_, SeccompCmpOp::MaskedEq(0)) => return Err(wrong("no bit of the mask is looked at".into())),
+        (Width::Mode, SeccompCmpOp::Eq) => SeccompCmpOp::MaskedEq(width.mask()),
+        (Width::Mode, SeccompCmpOp::MaskedEq(mask)) => SeccompCmpOp::MaskedEq(mask),
+        (Width::Mode, _) => {
+            return Err(wrong("a mode can be compared by `Equal` and `MaskedEqual` only".into()));
+        }
+        (_, operator) => operator,
+    };
+    let length = if width == Width::Long { SeccompCmpArgLen::Qword } else { SeccompCmpArgLen::Dword };
+    SeccompCondition::new(index, length, operator, value)
+        .map_err(|_| wrong("there are only the arguments 0 to 5".into()))
 }

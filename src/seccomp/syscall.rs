@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::table::SYSCALLS;
+use super::table::{Row, SYSCALLS};
 
 /// An instruction set with numbers of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,12 +29,17 @@ impl Architecture {
     }
 
     /// The number of a call in a row of the table.
-    fn number(self, row: &(&'static str, i32, i32)) -> Option<u32> {
+    fn number(self, row: &Row) -> Option<u32> {
         let number = match self {
             Architecture::X86_64 => row.1,
             Architecture::Aarch64 => row.2,
         };
         u32::try_from(number).ok()
+    }
+
+    /// The number of a call.
+    pub fn number_of(self, name: &str) -> Option<u32> {
+        self.syscalls().find(|(known, _)| *known == name).map(|(_, number)| number)
     }
 
     /// All calls that are known, by name and number.
@@ -46,6 +51,44 @@ impl Architecture {
 /// Whether a call of this name is known, on whatever architecture.
 pub(super) fn is_known(name: &str) -> bool {
     SYSCALLS.iter().any(|row| row.0 == name)
+}
+
+/// How the kernel reads an argument of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Width {
+    /// The lower 16 bits.
+    Mode,
+    /// The lower 32 bits.
+    Int,
+    /// All 64 bits.
+    Long,
+}
+
+impl Width {
+    /// Of an argument that the call does not have, all bits are compared.
+    pub fn of(call: &str, index: u8) -> Self {
+        let arguments = SYSCALLS.iter().find(|row| row.0 == call).map_or("", |row| row.3);
+        match arguments.as_bytes().get(usize::from(index)) {
+            Some(b'i') => Width::Int,
+            Some(b'm') => Width::Mode,
+            _ => Width::Long,
+        }
+    }
+
+    /// The bits that count.
+    pub fn mask(self) -> u64 {
+        match self {
+            Width::Mode => 0xffff,
+            Width::Int => 0xffff_ffff,
+            Width::Long => u64::MAX,
+        }
+    }
+
+    /// The bits of a value that count; `None` where others are set, but for those of a negative number.
+    pub fn fit(self, value: u64) -> Option<u64> {
+        let is_negative_int = self == Width::Int && value >= i64::from(i32::MIN) as u64;
+        (value <= self.mask() || is_negative_int).then_some(value & self.mask())
+    }
 }
 
 /// A system call of this machine's architecture.
@@ -65,8 +108,7 @@ impl Syscall {
 
     /// The call of this name, if this library knows it and this architecture has it.
     pub fn named(name: &str) -> Option<Self> {
-        let mut calls = Architecture::NATIVE.syscalls();
-        calls.find(|(known, _)| *known == name).map(|(_, number)| Syscall(number))
+        Architecture::NATIVE.number_of(name).map(Syscall)
     }
 
     /// Its number.
