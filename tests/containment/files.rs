@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 use cofferdam::{Capabilities, Container, IdMap, IdMapping, Tmpfs};
-use libc::{EACCES, ENOENT, EPERM, EROFS, EXDEV};
+use libc::{EACCES, ENOENT, EPERM, EROFS};
 
 use crate::check::{Answer, Check, Control, Must, Place, Scene, is_root};
 use crate::namespaces::ADMIN;
@@ -223,18 +223,6 @@ pub const CHECKS: &[Check] = &[
     })
     .hidden()
     .control(Control::Loosened(|container| container.tmpfs(Tmpfs::new("/oldroot")))),
-    Check::new("hard_link_out_of_a_bind", |a| link(&a[1], "/tmp/link"))
-        .scene(read_only_box)
-        .refused(&[EXDEV, EROFS, EPERM])
-        .control(Control::Loosened(|container| {
-            container.file("/tmp/other", "x").symlink("/tmp/other", "/tmp/l")
-        }))
-        .scene(|place| {
-            if place.is_control() {
-                return Ok(Scene::new().arg("/tmp").arg("/tmp/other"));
-            }
-            read_only_box(place)
-        }),
     Check::new("program_in_shared_memory", |_| execute_copy("/dev/shm/program"))
         .refused(&[EACCES])
         .control(Control::Loosened(|container| container.tmpfs(Tmpfs::new("/dev/shm"))))
