@@ -9,7 +9,7 @@ use libc::{EINVAL, ENOENT};
 use crate::check::{Check, Place, Scene};
 use crate::scenes::unique_name;
 use crate::stay::HostProcess;
-use crate::sys::{at_mut, c, call};
+use crate::sys::{at, at_mut, c, call};
 
 /// What a process of the host has is a key for all three kinds, their numbers, and the name of a queue.
 fn objects(_: &Place) -> Result<Scene, String> {
@@ -109,9 +109,10 @@ pub fn hold(arguments: &[String]) -> Result<(Box<dyn Any>, String), i32> {
     let messages = call(libc::SYS_msgget, &[key, flags])?;
     let queue = arguments[0].clone();
     let name = c(&queue);
-    // Where the kernel lacks queues, the control shows it.
-    let _ =
-        call(libc::SYS_mq_open, &[name.as_ptr() as usize, (libc::O_RDWR | libc::O_CREAT) as usize, 0o666, 0]);
+    // Small, so that many fit into what a user may have. Where the kernel lacks queues, the control shows it.
+    let attributes = [0u64, 1, 16, 0, 0, 0, 0, 0];
+    let flags = (libc::O_RDWR | libc::O_CREAT) as usize;
+    let _ = call(libc::SYS_mq_open, &[name.as_ptr() as usize, flags, 0o666, at(&attributes)]);
     let objects = Objects { numbers: [shared, semaphores, messages], queue };
     Ok((Box::new(objects), format!("{key} {shared} {semaphores} {messages}")))
 }
