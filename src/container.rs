@@ -544,7 +544,7 @@ impl Container {
     /// The most memory that the container can use, in bytes: page cache, tmpfs and kernel memory count.
     /// There is no swap beside it unless [`swap_limit`](Self::swap_limit) gives some. When it is reached
     /// the kernel kills a process of the container ([`Cause::Memory`](crate::Cause::Memory)). Setting the
-    /// container up is not charged to it. The least is 256 KiB, with which `/bin/true` starts.
+    /// container up is not charged to it. The least is 512 KiB, with which `/bin/true` starts.
     ///
     /// Needs a writable cgroup with the memory controller. Without, [`best_effort`](Self::best_effort) sets
     /// `RLIMIT_DATA` for each process.

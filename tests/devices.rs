@@ -316,7 +316,7 @@ fn swap_is_none_unless_some_is_given() {
 // Low limits
 
 /// What the documentation calls the least.
-const LEAST: u64 = 256 << 10;
+const LEAST: u64 = 512 << 10;
 
 #[test]
 fn a_program_starts_with_the_least_of_everything() {

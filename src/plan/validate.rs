@@ -332,8 +332,8 @@ fn stdio(config: &StdioConfig) -> Result<()> {
 }
 
 /// With less than this no program starts, not even a static one that does nothing: the kernel takes memory from
-/// a group's limit 64 pages at a time.
-const MIN_MEMORY: u64 = 256 << 10;
+/// a group's limit 64 pages at a time, and the filter of system calls is charged to the group, too.
+const MIN_MEMORY: u64 = 512 << 10;
 
 fn limits(limits: &Limits) -> Result<()> {
     memory(limits)?;

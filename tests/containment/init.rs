@@ -6,7 +6,7 @@
 use cofferdam::{Capabilities, Container};
 use libc::{EACCES, EPERM};
 
-use crate::check::{Answer, Check, Control};
+use crate::check::{Answer, Check, Control, Place, Scene};
 use crate::sys::{at, at_mut, call, open};
 
 /// What lets a workload into init, as the documentation says.
@@ -87,10 +87,13 @@ pub const CHECKS: &[Check] = &[
     })
     .refused(NOT_PERMITTED)
     .control(WITH_NICE),
-    Check::new("files_written", |_| writable_files())
+    Check::new("files_written", writable_files)
+        .scene(init_or_oneself)
         .hidden()
-        .control(Control::Loosened(|container| container.user(0, 0).capabilities(Capabilities::all()))),
-    Check::new("files_written_as_root_inside", |_| writable_files())
+        .control(Control::Loosened(everything)),
+    // Root inside owns them, but the mount is read-only.
+    Check::new("files_written_as_root_inside", writable_files)
+        .scene(init_or_oneself)
         .with(|container| container.user(0, 0))
         .hidden()
         .control(Control::Loosened(everything)),
@@ -112,10 +115,15 @@ fn everything(container: Container) -> Container {
     container.capabilities(Capabilities::all())
 }
 
-/// Whether any file of init can be opened for writing, but for one that everybody may open, and is asked only by
-/// write(2).
-fn writable_files() -> Answer {
-    let entries = std::fs::read_dir("/proc/1").into_iter().flatten().flatten();
+/// No loosening makes the files of init writable. The control is that of the prober's own some are.
+fn init_or_oneself(place: &Place) -> Result<Scene, String> {
+    Ok(Scene::new().arg(if place.is_control() { "/proc/self" } else { "/proc/1" }))
+}
+
+/// Whether any file of a process can be opened for writing, but for one that everybody may open, and is asked only
+/// by write(2).
+fn writable_files(arguments: &[String]) -> Answer {
+    let entries = std::fs::read_dir(&arguments[0]).into_iter().flatten().flatten();
     let files = entries.into_iter().filter(|entry| {
         entry.file_type().is_ok_and(|kind| kind.is_file()) && entry.file_name() != "timerslack_ns"
     });
