@@ -17,16 +17,10 @@ use parts::{attach, calls, cold, notify, policy, work};
 use support::c;
 use support::options::{self, Common};
 
-#[allow(dead_code)]
-#[path = "../src/error.rs"]
-mod error;
 #[path = "support/filter.rs"]
 mod filter;
 #[path = "security/mod.rs"]
 mod parts;
-#[allow(dead_code, unused_imports)]
-#[path = "../src/seccomp/mod.rs"]
-mod seccomp;
 mod support;
 
 /// Measures the filter of system calls.

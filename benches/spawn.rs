@@ -18,7 +18,7 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use clap::Parser;
-use seccomp::Seccomp;
+use cofferdam::Seccomp;
 use support::bystander::{self, Host};
 use support::measure::{self, Contestant};
 use support::options::{self, Common, Hosted};
@@ -26,14 +26,8 @@ use support::run::{PLACE, contained, container};
 use support::{c, floor, peers};
 
 #[allow(dead_code)]
-#[path = "../src/error.rs"]
-mod error;
-#[allow(dead_code)]
 #[path = "support/filter.rs"]
 mod filter;
-#[allow(dead_code, unused_imports)]
-#[path = "../src/seccomp/mod.rs"]
-mod seccomp;
 mod support;
 
 /// Memory of the large host of `host_rss`, in MiB, and what must be free to have it.

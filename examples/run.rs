@@ -137,6 +137,11 @@ struct Options {
     #[arg(long, value_name = "POLICY", value_enum, default_value_t = Policy::Default)]
     seccomp: Policy,
 
+    /// A profile of Docker or of the OCI runtime specification, in JSON, in place of a policy
+    #[cfg(feature = "seccomp-json")]
+    #[arg(long, value_name = "FILE", conflicts_with = "seccomp")]
+    seccomp_profile: Option<PathBuf>,
+
     /// Deny nothing, and list on standard error what the policy would deny
     #[arg(long)]
     seccomp_report: bool,
@@ -176,7 +181,7 @@ fn act(options: &Options) -> Result<u8, Failure> {
     if options.probe {
         return print(&probe());
     }
-    let container = container(options);
+    let container = container(options)?;
     if options.explain {
         return print(&container.explain()?);
     }
@@ -231,10 +236,10 @@ fn write(name: &str, mut to: impl io::Write, bytes: &[u8]) -> Result<(), Failure
 
 // From options to a container.
 
-fn container(options: &Options) -> Container {
-    let container = command(Container::new(), options);
+fn container(options: &Options) -> Result<Container, Failure> {
+    let container = command(Container::new(), options).seccomp(policy(options)?);
     let container = files(root(container, options), options);
-    limits(identity(container, options), options)
+    Ok(limits(identity(container, options), options))
 }
 
 fn command(container: Container, options: &Options) -> Container {
@@ -261,18 +266,29 @@ fn identity(container: Container, options: &Options) -> Container {
     let container = container.share(options.share.iter().copied().fold(Namespaces::empty(), |a, b| a | b));
     let container = set(container, options.hostname.as_ref(), Container::hostname);
     let container = set(container, options.user, |container, (uid, gid)| container.user(uid, gid));
-    let container = container.seccomp(policy(options));
     container.capabilities(options.cap.iter().copied().fold(Capabilities::empty(), |a, b| a | b))
 }
 
-fn policy(options: &Options) -> Seccomp {
-    let policy = match options.seccomp {
+fn policy(options: &Options) -> Result<Seccomp, Failure> {
+    let policy = profile(options)?.unwrap_or_else(|| match options.seccomp {
         Policy::Default => Seccomp::default(),
         Policy::WithoutSockets => Seccomp::without_sockets(),
         Policy::ComputeOnly => Seccomp::compute_only(),
         Policy::None => Seccomp::unconfined(),
-    };
-    if options.seccomp_report { policy.report_only() } else { policy }
+    });
+    Ok(if options.seccomp_report { policy.report_only() } else { policy })
+}
+
+#[cfg(feature = "seccomp-json")]
+fn profile(options: &Options) -> Result<Option<Seccomp>, Failure> {
+    let Some(file) = &options.seccomp_profile else { return Ok(None) };
+    let text = std::fs::read_to_string(file).map_err(|error| Failure::Read(file.to_owned(), error))?;
+    Ok(Some(Seccomp::from_oci_json(&text)?))
+}
+
+#[cfg(not(feature = "seccomp-json"))]
+fn profile(_: &Options) -> Result<Option<Seccomp>, Failure> {
+    Ok(None)
 }
 
 fn limits(container: Container, options: &Options) -> Container {
@@ -347,6 +363,8 @@ impl<'a> JsonFile<'a> {
 /// Why the program was not run, or not reported on.
 enum Failure {
     Container(cofferdam::Error),
+    #[cfg(feature = "seccomp-json")]
+    Read(PathBuf, io::Error),
     Write(PathBuf, io::Error),
 }
 
@@ -382,6 +400,8 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::Container(error) => error.fmt(f),
+            #[cfg(feature = "seccomp-json")]
+            Failure::Read(path, error) => write!(f, "cannot read {}: {error}", path.display()),
             Failure::Write(path, error) => write!(f, "cannot write to {}: {error}", path.display()),
         }
     }

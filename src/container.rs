@@ -466,7 +466,8 @@ impl Container {
     }
 
     /// What being root inside is worth. The default is [`Securebits::ROOT_IS_NOBODY`] for a workload without
-    /// capabilities, and nothing for one with some, so that there root gains by `execve` what the bounding set has.
+    /// capabilities. For one with some it is nothing, so that there root gains by `execve` what the bounding set
+    /// has, as far as [`no_new_privs`](Self::no_new_privs) lets it gain anything.
     pub fn securebits(mut self, bits: Securebits) -> Self {
         self.description.identity.securebits = Some(bits);
         self
@@ -773,6 +774,28 @@ impl Container {
     pub fn landlock(mut self, policy: Landlock) -> Self {
         self.description.landlock = Some(policy);
         self
+    }
+}
+
+/// # Looking
+impl Container {
+    /// The program that the policy of system calls becomes: `struct sock_filter` after `struct sock_filter`, in the
+    /// machine's byte order, as disassemblers and other sandboxes take it. `None` where there is no filter. In a run
+    /// it has some more rules at its beginning, if the policy denies a call that the launcher still makes.
+    ///
+    /// ```
+    /// use cofferdam::{Container, Seccomp, SeccompAction};
+    /// let container = Container::new().seccomp(Seccomp::new(SeccompAction::Allow));
+    /// let program = container.seccomp_program()?.expect("a filter");
+    /// assert_eq!(program.len() % 8, 0);
+    /// assert_eq!(container.seccomp(Seccomp::unconfined()).seccomp_program()?, None);
+    /// # Ok::<(), cofferdam::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// For a policy that cannot be compiled, as [`spawn`](Self::spawn).
+    pub fn seccomp_program(&self) -> Result<Option<Vec<u8>>> {
+        host::seccomp_program(&self.description)
     }
 }
 

@@ -22,6 +22,9 @@ pub enum Feature {
     Proc,
     /// Overlays.
     Overlay,
+    /// The filter of system calls, with user notification, which [`SeccompAction::Kill`](crate::SeccompAction::Kill),
+    /// `Notify` and [`report_only`](crate::Seccomp::report_only) need.
+    Seccomp,
     /// Several ids inside, from `/etc/subuid`.
     SubordinateIds,
     /// A limit, held strictly.
@@ -40,6 +43,7 @@ impl fmt::Display for Feature {
             }
             Feature::Proc => f.write_str("new /proc"),
             Feature::Overlay => f.write_str("overlay"),
+            Feature::Seccomp => f.write_str("seccomp filter"),
             Feature::SubordinateIds => f.write_str("subordinate ids"),
             Feature::Limit(limit) => write!(f, "{limit} limit"),
             #[cfg(feature = "landlock")]
@@ -108,6 +112,7 @@ impl Host {
         }
         findings.push(finding(Feature::Proc, run(&with_proc())));
         findings.push(finding(Feature::Overlay, run(&with_overlay())));
+        findings.push(finding(Feature::Seccomp, host::seccomp_works()));
         let several = Container::new().id_mapping(IdMapping::Subordinate).user(1, 1);
         findings.push(finding(Feature::SubordinateIds, run(&several)));
         for (limit, container) in limits() {

@@ -849,7 +849,7 @@ steps! {
     60 Seccomp "seccomp" {
         /// `struct sock_filter` after `struct sock_filter`.
         program: B,
-        /// Whether the filter has a listener, which init gets.
+        /// What its listener is for, see [`listener`].
         listener: u32,
         /// What the launcher's own calls from then on carry, so that the filter lets them pass.
         pass_1: u64,

@@ -6,9 +6,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::filter;
-use crate::seccomp::{Seccomp, SeccompAction};
 use crate::support::measure::{self, Contestant};
 use crate::support::worker::Worker;
+use cofferdam::{Seccomp, SeccompAction};
 
 /// How many children attach it in a round.
 const TIMES: usize = 10;

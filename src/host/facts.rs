@@ -102,8 +102,18 @@ fn cpus() -> u64 {
     })
 }
 
-fn kernel() -> Option<KernelVersion> {
+pub(super) fn kernel() -> Option<KernelVersion> {
     KernelVersion::of_release(uname().ok()?.release().to_str()?)
+}
+
+/// Whether filters can be had as this library wants them.
+pub(crate) fn seccomp_works() -> Result<()> {
+    sys::seccomp_has(libc::SECCOMP_RET_USER_NOTIF).map_err(|error| {
+        let error = Error::io("seccomp", "filters with user notification", &error);
+        error.with_remedy(
+            "a kernel with CONFIG_SECCOMP_FILTER, Linux 5.5, and no filter here that forbids seccomp(2)",
+        )
+    })
 }
 
 /// Drawn once: a run cannot see those of another one, as the launcher's memory is gone when it begins.

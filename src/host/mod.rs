@@ -21,7 +21,7 @@ mod terms;
 pub use child::{Child, Output};
 pub use notifier::{Notification, Notifier};
 
-pub(crate) use facts::privileged;
+pub(crate) use facts::{privileged, seccomp_works};
 #[cfg(feature = "landlock")]
 pub(crate) use landlock::require as require_landlock;
-pub(crate) use spawn::{explain, rehearse, rehearse_limits, spawn};
+pub(crate) use spawn::{explain, rehearse, rehearse_limits, seccomp_program, spawn};

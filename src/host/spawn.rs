@@ -27,7 +27,7 @@ use crate::config::stdio::Stdio;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{self, Plan, Resource};
 use crate::seccomp::Listener;
-use crate::wire::{self, Command, Header, Record};
+use crate::wire::{Command, Header, Record};
 
 /// The steps of a run, in words.
 pub(crate) fn explain(container: &Description) -> Result<String> {
@@ -37,6 +37,11 @@ pub(crate) fn explain(container: &Description) -> Result<String> {
         text += &group.explain();
     }
     Ok(text + &plan.explain())
+}
+
+/// The program that the policy of system calls becomes.
+pub(crate) fn seccomp_program(container: &Description) -> Result<Option<Vec<u8>>> {
+    container.seccomp.program(&plan::circumstances(container, facts::kernel(), None))
 }
 
 /// Starts the container. `input` and `output` count where the container does not say.
@@ -248,12 +253,7 @@ impl Starting {
             meter: u64::from(plan.meter),
             killer: u64::from(plan.killer),
             clock_offset: plan.clock_offset,
-            listener: match plan.listener {
-                Listener::None => wire::listener::NONE,
-                Listener::Kill => wire::listener::KILL,
-                Listener::Report => wire::listener::REPORT,
-                Listener::Host => wire::listener::HOST,
-            },
+            listener: plan.listener.wire(),
         };
         // A launcher that ends early says why in its answer, or by its end.
         let sent = self.channel.send_plan(self.pidfd.as_fd(), &header, &opened.numbers, &body);

@@ -283,6 +283,14 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> nix::Result<
     Ok((message.bytes, attached))
 }
 
+/// Whether the kernel has filters, and an action of them: see seccomp(2), `SECCOMP_GET_ACTION_AVAIL`, Linux 4.14.
+pub(crate) fn seccomp_has(action: u32) -> io::Result<()> {
+    // SAFETY: the call reads one number through the pointer.
+    let result =
+        unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_GET_ACTION_AVAIL, 0, &raw const action) };
+    check(result).map(drop)
+}
+
 /// Numbers from the kernel's generator: see getrandom(2).
 pub(crate) fn random_numbers<const N: usize>() -> io::Result<[u64; N]> {
     let mut numbers = [0u64; N];

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::{IdMaps, Plan, Step};
 use crate::config::{Capabilities, IdMap, Namespaces, Securebits};
-use crate::wire::NO_FD;
+use crate::wire::{NO_FD, listener};
 use libc::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
 
 impl Plan {
@@ -133,8 +133,13 @@ impl Step {
             Step::BoundingSet { keep } => format!("keep {}", capabilities(*keep)),
             Step::Securebits { bits } => securebits(*bits),
             Step::Seccomp { program, listener, .. } => {
-                let listener = if *listener == 0 { "" } else { ", with a listener" };
-                format!("{} instructions{listener}", program.len() / size_of::<libc::sock_filter>())
+                let purpose = match u64::from(*listener) {
+                    listener::KILL => ", init ends the container",
+                    listener::REPORT => ", denies nothing and reports",
+                    listener::HOST => ", the host program decides",
+                    _ => "",
+                };
+                format!("{} instructions{purpose}", program.len() / size_of::<libc::sock_filter>())
             }
             Step::Groups { gids } => match gids.len() / 4 {
                 0 => "none".into(),

@@ -28,6 +28,7 @@ pub(crate) use facts::{Caller, Facts, FileFact, Group, ViewEntry};
 pub(crate) use files::mount_targets;
 pub(crate) use identity::{IdMaps, MapWriter, NOBODY};
 pub(crate) use validate::{validate, validate_count, validate_cpus, validate_time, validate_weight};
+pub(crate) use workload::circumstances;
 
 use crate::config::Description;
 use crate::config::mounts::BindSource;

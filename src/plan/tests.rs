@@ -149,7 +149,7 @@ fn the_plan_says_whose_the_listener_is() {
 fn the_filter_is_shared_by_clones_and_replaced_by_the_setter() {
     let circumstances = Circumstances {
         architecture: Architecture::NATIVE,
-        pass: [1, 2, 3],
+        pass: Some([1, 2, 3]),
         capabilities: Capabilities::empty(),
         kernel: None,
     };

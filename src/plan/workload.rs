@@ -6,9 +6,9 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use super::text::{c_path, c_string, digits};
 use super::{Builder, IdMaps, Resource, Step};
 use crate::config::identity::Capabilities;
-use crate::config::{IdMap, Limit, Namespaces, Resource as Limited};
+use crate::config::{Description, IdMap, Limit, Namespaces, Resource as Limited};
 use crate::error::{Error, ErrorKind, Result};
-use crate::seccomp::{Architecture, Circumstances, Filter, Listener};
+use crate::seccomp::{Architecture, Circumstances, Filter, KernelVersion, Listener};
 use crate::wire::NO_FD;
 
 /// Where programs are looked for when the workload has no `PATH`, as execvp(3) does.
@@ -56,12 +56,7 @@ impl<'a> Builder<'a> {
     }
 
     fn filter(&self) -> Result<Option<&'a Filter>> {
-        let circumstances = Circumstances {
-            architecture: Architecture::NATIVE,
-            pass: self.facts.pass,
-            capabilities: self.container.identity.capabilities.bounding,
-            kernel: self.facts.kernel,
-        };
+        let circumstances = circumstances(self.container, self.facts.kernel, Some(self.facts.pass));
         self.container.seccomp.filter(&circumstances)
     }
 
@@ -69,7 +64,7 @@ impl<'a> Builder<'a> {
     fn seccomp(&mut self, filter: Option<&Filter>) {
         let Some(filter) = filter else { return };
         let [pass_1, pass_2, pass_3] = filter.pass;
-        let listener = u32::from(filter.listener != Listener::None);
+        let listener = filter.listener.wire() as u32;
         let program = filter.program.clone();
         self.push(Step::Seccomp { program, listener, pass_1, pass_2, pass_3 });
     }
@@ -307,6 +302,16 @@ impl<'a> Builder<'a> {
         });
         Ok(())
     }
+}
+
+/// What the filter of a container depends on.
+pub(crate) fn circumstances(
+    container: &Description,
+    kernel: Option<KernelVersion>,
+    pass: Option<[u64; 3]>,
+) -> Circumstances {
+    let capabilities = container.identity.capabilities.bounding;
+    Circumstances { architecture: Architecture::NATIVE, pass, capabilities, kernel }
 }
 
 /// The paths at which a program may be, as execvp(3) has it.

@@ -1,5 +1,7 @@
 //! What happens to a system call.
 
+use crate::wire::listener;
+
 /// What becomes of a system call: see seccomp(2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -40,6 +42,18 @@ pub(crate) enum Listener {
     Report,
     /// The host program's handler.
     Host,
+}
+
+impl Listener {
+    /// As the launcher is told.
+    pub fn wire(self) -> u64 {
+        match self {
+            Listener::None => listener::NONE,
+            Listener::Kill => listener::KILL,
+            Listener::Report => listener::REPORT,
+            Listener::Host => listener::HOST,
+        }
+    }
 }
 
 impl SeccompAction {

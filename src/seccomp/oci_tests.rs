@@ -47,7 +47,7 @@ const DOCKERS_SHAPE: &str = r#"{
 fn circumstances() -> Circumstances {
     Circumstances {
         architecture: Architecture::X86_64,
-        pass: [1, 2, 3],
+        pass: Some([1, 2, 3]),
         capabilities: Capabilities::empty(),
         kernel: Some(KernelVersion { major: 6, minor: 1 }),
     }

@@ -217,6 +217,12 @@ impl SeccompConfig {
         *base != Base::Unconfined || !rules.is_empty()
     }
 
+    /// The program alone, as nobody's launcher needs it.
+    pub fn program(&self, circumstances: &Circumstances) -> Result<Option<Vec<u8>>> {
+        let compiled = self.is_confined().then(|| self.policy.compile(circumstances)).transpose()?;
+        Ok(compiled.map(|filter| filter.program))
+    }
+
     /// The filter, compiled the first time; `None` where there is to be none.
     pub fn filter(&self, circumstances: &Circumstances) -> Result<Option<&Filter>> {
         let compiled = if self.policy == Seccomp::default() { default_filter() } else { &*self.filter };

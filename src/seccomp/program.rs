@@ -50,7 +50,7 @@ impl Resolved {
             return Err(Error::invalid("seccomp", what));
         }
         let Resolved { listener, pass, may_use_keys, .. } = *self;
-        Ok(Filter { program: bytes(&program), listener, pass, may_use_keys })
+        Ok(Filter { program: bytes(&program), listener, pass: pass.unwrap_or_default(), may_use_keys })
     }
 
     pub(super) fn program(&self) -> BpfProgram {

@@ -19,8 +19,9 @@ use crate::error::{Error, Result};
 #[derive(Clone, Debug)]
 pub(crate) struct Circumstances {
     pub architecture: Architecture,
-    /// What the launcher's own last calls carry in the three argument registers that they do not use.
-    pub pass: [u64; 3],
+    /// What the launcher's own last calls carry in the three argument registers that they do not use; `None` where
+    /// no launcher makes any.
+    pub pass: Option<[u64; 3]>,
     /// The bounding set of the container.
     #[cfg_attr(not(feature = "seccomp-json"), expect(dead_code, reason = "of interest to profiles only"))]
     pub capabilities: Capabilities,
@@ -89,7 +90,7 @@ pub(super) struct Resolved {
     pub unknown: SeccompAction,
     pub last: u32,
     pub listener: Listener,
-    pub pass: [u64; 3],
+    pub pass: Option<[u64; 3]>,
     /// Some call for keys may be carried out, if only with some arguments.
     pub may_use_keys: bool,
 }
@@ -187,11 +188,12 @@ impl Seccomp {
 impl Resolved {
     /// The launcher's own calls, known by what they carry, are allowed first of all.
     fn let_the_launcher_finish(&mut self) -> Result<()> {
+        let Some(pass) = self.pass else { return Ok(()) };
         let always = Decision::always(SeccompAction::Allow);
         let own = LAUNCHERS_CALLS.map(|name| self.architecture.number_of(name));
         for (number, decision) in &mut self.calls {
             if own.contains(&Some(*number)) && *decision != always {
-                decision.rules.insert(0, (carries(self.pass)?, SeccompAction::Allow));
+                decision.rules.insert(0, (carries(pass)?, SeccompAction::Allow));
             }
         }
         Ok(())

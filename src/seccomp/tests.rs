@@ -26,7 +26,7 @@ const EPERM: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
 const ENOSYS: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
 
 fn circumstances(architecture: Architecture) -> Circumstances {
-    Circumstances { architecture, pass: PASS, capabilities: Capabilities::empty(), kernel: None }
+    Circumstances { architecture, pass: Some(PASS), capabilities: Capabilities::empty(), kernel: None }
 }
 
 fn target(architecture: Architecture) -> TargetArch {
