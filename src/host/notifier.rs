@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
+use std::sync::{Mutex, PoisonError};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -47,6 +48,9 @@ use crate::seccomp::Syscall;
 #[derive(Debug)]
 pub struct Notifier {
     listener: OwnedFd,
+    /// Of two threads that heard of one call, the second would wait in the kernel, before Linux 6.11 even when
+    /// nobody is left to call.
+    turn: Mutex<()>,
 }
 
 impl AsFd for Notifier {
@@ -58,15 +62,15 @@ impl AsFd for Notifier {
 
 impl Notifier {
     pub(super) fn new(listener: OwnedFd) -> Self {
-        Notifier { listener }
+        Notifier { listener, turn: Mutex::new(()) }
     }
 
-    /// Waits for the next call; `None` when no process is left that could call. Only one thread at a time should
-    /// wait: of several, before Linux 6.11, all but one may never learn of the end.
+    /// Waits for the next call; `None` when no process is left that could call. Several threads may share the work.
     ///
     /// # Errors
     /// None that is known.
     pub fn next(&self) -> Result<Option<Notification<'_>>> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let mut fds = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
             retry(|| poll(&mut fds, PollTimeout::NONE))
