@@ -282,3 +282,31 @@ fn a_shell_packs_finds_and_edits_files() {
     );
     assert_eq!(ended.status.code(), Some(3));
 }
+
+/// What judges run: a program that reads, computes in several threads, and writes, without any process or socket.
+#[test]
+fn interpreters_that_only_compute_need_no_more_than_compute_only() {
+    const JAVA: &str = "import java.nio.file.*; import java.util.stream.*;
+        public class Sum { public static void main(String[] arguments) throws Exception {
+            int sum = IntStream.rangeClosed(1, 1000).parallel().sum();
+            System.out.println(sum + Files.readString(Path.of(\"/in\")).length());
+        } }";
+    const PYTHON: &str = "import threading
+sums = []
+thread = threading.Thread(target=lambda: sums.append(sum(range(1, 1001))))
+thread.start(); thread.join()
+print(sums[0] + len(open('/in').read()))";
+    const NODE: &str = "const { Worker } = require('worker_threads');
+        const sum = 'let s = 0; for (let i = 1; i <= 1000; i++) s += i; require(\"worker_threads\").parentPort.postMessage(s)';
+        new Worker(sum, { eval: true }).on('message', s => console.log(s + require('fs').readFileSync('/in').length));";
+    let programs = [("/usr/bin/java", JAVA), ("/usr/bin/python3", PYTHON), ("/usr/bin/node", NODE)];
+    for (interpreter, program) in programs {
+        if !needs(&[interpreter]) {
+            return;
+        }
+        let container = Container::new().command(interpreter).arg("/Sum.java").file("/Sum.java", program);
+        let container = container.file("/in", "four").seccomp(Seccomp::compute_only());
+
+        assert_eq!(stdout(&container), "500504", "{interpreter}");
+    }
+}

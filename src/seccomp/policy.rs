@@ -87,7 +87,7 @@ impl Seccomp {
     }
 
     /// For programs that compute, as judges run them: files, memory, threads and time. Beyond what
-    /// [`default`](Self::default) denies there are no sockets, no new processes, no further program in place of
+    /// [`default`](Self::default) denies there are no sockets but socketpair(2), no new processes, no further program in place of
     /// this one, no System V IPC, message queues, asynchronous I/O, watches of files, priorities, or changes of
     /// ids.
     pub fn compute_only() -> Self {

@@ -147,8 +147,8 @@ fn sockets() -> Vec<SyscallRule> {
         fails(libc::EAFNOSUPPORT),
         fails(libc::EPROTONOSUPPORT).argument(0, is(libc::AF_NETLINK)),
         allow("socket").argument(0, is(libc::AF_NETLINK)).argument(2, is(libc::NETLINK_ROUTE)),
+        fails(libc::EPROTONOSUPPORT).argument(0, inet),
     ];
-    rules.push(fails(libc::EPROTONOSUPPORT).argument(0, inet));
     rules.extend(protocols.map(|protocol| allow("socket").argument(0, inet).argument(2, protocol)));
     rules.extend([
         allow("socket").argument(0, is(libc::AF_UNIX)),
@@ -158,24 +158,29 @@ fn sockets() -> Vec<SyscallRule> {
     rules
 }
 
-/// What a pair of sockets needs stays: runtimes use one to wake themselves up. From one for datagrams (for unix, raw
-/// is the same) a message could be sent to any other socket.
+/// What a pair of sockets needs stays.
 fn without_sockets() -> Vec<SyscallRule> {
+    let mut rules = vec![deny(&["socket", "bind", "listen", "accept", "accept4", "connect"])];
+    rules.extend(only_pairs());
+    rules
+}
+
+/// Runtimes use a pair of sockets as a pipe: to wake themselves up, or, as Java does, to have a descriptor in hand
+/// that reads as ended. From one for datagrams (for unix, raw is the same) a message could be sent to any other
+/// socket.
+fn only_pairs() -> [SyscallRule; 3] {
     let pair = |kind: i32| {
         allow("socketpair")
             .argument(0, Comparison::Equal(libc::AF_UNIX as u64))
             .argument(1, Comparison::MaskedEqual { mask: 0xf, value: kind as u64 })
     };
-    vec![
-        deny(&["socket", "bind", "listen", "accept", "accept4", "connect", "socketpair"]),
-        pair(libc::SOCK_STREAM),
-        pair(libc::SOCK_SEQPACKET),
-    ]
+    [deny(&["socketpair"]), pair(libc::SOCK_STREAM), pair(libc::SOCK_SEQPACKET)]
 }
 
 fn compute_only() -> Vec<SyscallRule> {
     let groups = [SyscallGroup::Sockets, SyscallGroup::Ipc, SyscallGroup::Aio, SyscallGroup::Sandboxing];
     let mut rules: Vec<_> = groups.into_iter().map(|group| deny(group.syscalls())).collect();
+    rules.extend(only_pairs());
     rules.extend([
         deny(&["fork", "vfork", "clone", "execve", "execveat"]),
         // A thread, which shares everything with its process.
