@@ -18,7 +18,8 @@ use crate::verdict::{Verdict, ending, failure};
 /// Runs a submission on one test; an error is the judge's.
 pub fn run(program: &Program, problem: &Problem, test: &Test, seat: Seat) -> Result<Outcome, Failure> {
     let answer = test.answer()?;
-    let container = program.container(&problem.limits, seat)?.stdin(sealed(&test.input()?)?);
+    let container = program.container(&problem.limits, seat)?.seccomp(problem.calls.policy());
+    let container = container.stdin(sealed(&test.input()?)?);
     let output = container.output()?;
     let (verdict, note) = match failure(&output.report, program.memory_exit_code()) {
         Some(verdict) => (verdict, last_words(&output)),

@@ -69,7 +69,8 @@ pub fn run(
     let limits = interactor_limits(&program.limits(&problem.limits));
     let interactor = interactor.container(&limits, seat)?.file(INPUT, test.input()?).arg(INPUT);
     let interactor = piped(interactor).stderr(Stdio::piped()).spawn()?;
-    let submission = piped(program.container(&problem.limits, seat)?).stderr(Stdio::null()).spawn()?;
+    let submission = program.container(&problem.limits, seat)?.seccomp(problem.calls.policy());
+    let submission = piped(submission).stderr(Stdio::null()).spawn()?;
     let ended = talk(submission, interactor, problem.limits.output)?;
     Ok(ended.outcome(program.memory_exit_code()))
 }

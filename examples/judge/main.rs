@@ -41,6 +41,7 @@
 //! 2: the judge failed, with the reason on standard error.
 
 mod batch;
+mod calls;
 mod check;
 mod checker;
 mod compile;

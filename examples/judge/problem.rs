@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::calls::Calls;
 use crate::checker::Checker;
 use crate::failure::Failure;
 use crate::limits::{Limits, Wishes};
@@ -19,6 +20,8 @@ struct Description {
     checker: Checker,
     interactor: Option<PathBuf>,
     #[serde(default)]
+    calls: Calls,
+    #[serde(default)]
     limits: Wishes,
 }
 
@@ -32,6 +35,8 @@ pub struct Problem {
     pub checker: Checker,
     /// The source of the program that talks to the submission, if the problem is interactive.
     pub interactor: Option<PathBuf>,
+    /// Which system calls a submission may make.
+    pub calls: Calls,
     /// What a submission may use, before its language's share.
     pub limits: Limits,
     /// In the order of their names.
@@ -60,6 +65,7 @@ impl Problem {
             title: description.title,
             checker: description.checker,
             interactor: description.interactor.map(|file| directory.join(file)),
+            calls: description.calls,
             limits: Limits::of_submission().with(&description.limits),
             tests: tests(&directory.join("tests"), interactive)?,
         })
