@@ -781,7 +781,7 @@ impl Container {
 impl Container {
     /// The program that the policy of system calls becomes: `struct sock_filter` after `struct sock_filter`, in the
     /// machine's byte order, as disassemblers and other sandboxes take it. `None` where there is no filter. In a run
-    /// it has some more rules at its beginning, if the policy denies a call that the launcher still makes.
+    /// calls that the launcher still makes have one more rule, where the policy does not allow them anyway.
     ///
     /// ```
     /// use cofferdam::{Container, Seccomp, SeccompAction};

@@ -226,3 +226,12 @@ fn the_outer_proc_is_masked_too() {
 
     assert!(printed.contains("masked: 0\n"), "{printed}");
 }
+
+/// Init is not dumpable, and so its files are those of root inside.
+#[test]
+fn root_inside_cannot_write_inits_files() {
+    let script = "echo 1000 2>/dev/null >/proc/1/oom_score_adj && echo init; echo 1000 >/proc/self/oom_score_adj && echo own";
+    for proc in [Proc::New, Proc::NewOrOuter] {
+        assert_eq!(stdout(&sh(script).user(0, 0).proc(proc)), "own", "{proc:?}");
+    }
+}

@@ -57,11 +57,21 @@ impl Child {
     /// get `SIGSTOP`, which their parents can see; they stop at once, but the call does not wait for it.
     ///
     /// # Errors
-    /// If init is gone, or a process cannot be stopped within ten seconds because it waits for a device. A
+    /// If init is gone, or a process cannot be stopped within ten seconds because it waits for a device, or for the
+    /// answer to a call that a [`Notifier`](crate::Notifier) has returned: then all go on. A
     /// [`resume`](Self::resume) from another thread at the same time is no error: the later one counts.
     pub fn pause(&self) -> Result<()> {
         self.running.paused.store(true, Relaxed);
-        if self.running.groups.freeze(true)? { Ok(()) } else { self.tell("pause", Command::Stop) }
+        let paused = match self.running.groups.freeze(true) {
+            Ok(true) => Ok(()),
+            Ok(false) => self.tell("pause", Command::Stop),
+            Err(error) => {
+                let _ = self.running.groups.freeze(false);
+                Err(error)
+            }
+        };
+        self.running.paused.store(paused.is_ok(), Relaxed);
+        paused
     }
 
     /// Lets everything in the container go on. Where it was not frozen, processes that had stopped by themselves

@@ -30,6 +30,8 @@ use crate::seccomp::Syscall;
 ///   [`Notification::is_waiting`] says so afterwards; [`Notification::read_memory`] checks that itself.
 /// - Before Linux 5.19 a signal that the process handles interrupts the call though a handler has heard of it, and it
 ///   may come once more.
+/// - From Linux 5.19 on a process whose call was heard can only be killed until it is answered: no freezer stops it,
+///   so [`Child::pause`](crate::Child::pause) needs every call answered that [`next`](Self::next) returned.
 /// - `carry_out` is no protection by itself: other rules of the policy do not apply to the call any more.
 ///
 /// ```
@@ -108,7 +110,8 @@ impl std::fmt::Debug for Notification<'_> {
     }
 }
 
-/// Each answer fails with `ENOENT` where the process has been killed, or a signal has interrupted the call.
+/// Each answer returns whether it has been heard: not where the process has been killed, or a signal has interrupted
+/// the call. That is the workload's to bring about at any moment, and no error.
 impl Notification<'_> {
     /// Which call.
     pub fn syscall(&self) -> Syscall {
@@ -147,8 +150,8 @@ impl Notification<'_> {
     /// The call fails with this error number, 1 to 4095.
     ///
     /// # Errors
-    /// As all answers; `EINVAL` for another number.
-    pub fn fail(self, errno: i32) -> Result<()> {
+    /// `EINVAL` for another number.
+    pub fn fail(self, errno: i32) -> Result<bool> {
         if !(1..=4095).contains(&errno) {
             return Err(Error::errno("notifier", format!("the error number {errno}"), libc::EINVAL));
         }
@@ -158,16 +161,16 @@ impl Notification<'_> {
     /// The call succeeds with this value, and the kernel does nothing: the handler may have.
     ///
     /// # Errors
-    /// As all answers.
-    pub fn succeed(self, value: i64) -> Result<()> {
+    /// None that is known.
+    pub fn succeed(self, value: i64) -> Result<bool> {
         self.answer(value, 0, 0)
     }
 
     /// The kernel carries the call out: see above, "What to mind".
     ///
     /// # Errors
-    /// As all answers.
-    pub fn carry_out(self) -> Result<()> {
+    /// None that is known.
+    pub fn carry_out(self) -> Result<bool> {
         self.answer(0, 0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32)
     }
 
@@ -175,7 +178,7 @@ impl Notification<'_> {
     /// may then succeed. Linux 5.9.
     ///
     /// # Errors
-    /// As all answers; `EMFILE` where the process may have no more.
+    /// `ENOENT` where the call does not wait any more, `EMFILE` where the process may have no more descriptors.
     pub fn give(&self, fd: BorrowedFd<'_>) -> Result<i32> {
         let request = libc::seccomp_notif_addfd {
             id: self.notification.id,
@@ -188,9 +191,11 @@ impl Notification<'_> {
             .map_err(|error| failed("cannot give the process a descriptor", &error))
     }
 
-    fn answer(self, val: i64, error: i32, flags: u32) -> Result<()> {
+    fn answer(self, val: i64, error: i32, flags: u32) -> Result<bool> {
         let answer = libc::seccomp_notif_resp { id: self.notification.id, val, error, flags };
-        sys::answer_notification(self.notifier.as_fd(), answer)
-            .map_err(|error| failed("cannot answer the call", &error))
+        match sys::answer_notification(self.notifier.as_fd(), answer) {
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(false),
+            answered => answered.map(|()| true).map_err(|error| failed("cannot answer the call", &error)),
+        }
     }
 }

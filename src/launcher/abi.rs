@@ -157,7 +157,6 @@ pub const EINTR: i32 = 4;
 pub const EACCES: i32 = 13;
 pub const EEXIST: i32 = 17;
 pub const ENOTDIR: i32 = 20;
-pub const EBADF: i32 = 9;
 pub const EINVAL: i32 = 22;
 pub const EROFS: i32 = 30;
 pub const ENOSYS: i32 = 38;

@@ -73,18 +73,21 @@ impl Descriptors {
         if index == NO_FD { Ok(None) } else { self.get(index).map(Some) }
     }
 
+    /// As [`find`](Self::find), for a step that uses the descriptor up: closed, its number can be another's.
+    pub fn take(&mut self, index: u32) -> Result<Option<Fd>> {
+        let taken = self.find(index)?;
+        if let (Some(_), Some(slot)) = (taken, self.numbers.get_mut(index as usize)) {
+            *slot = -1;
+        }
+        Ok(taken)
+    }
+
     /// Moves all to numbers from `lowest` on.
     pub fn lift(&mut self, lowest: u32) -> Result<()> {
-        for number in self.numbers.iter_mut().take(self.count) {
-            match sys::duplicate(Fd(*number), lowest) {
-                Ok(lifted) => {
-                    sys::close(Fd(*number));
-                    *number = lifted.0;
-                }
-                // A step before has used it up and closed it, as a mount.
-                Err(Errno(abi::EBADF)) => *number = -1,
-                Err(error) => return Err(error),
-            }
+        for number in self.numbers.iter_mut().take(self.count).filter(|number| **number >= 0) {
+            let lifted = sys::duplicate(Fd(*number), lowest)?;
+            sys::close(Fd(*number));
+            *number = lifted.0;
         }
         Ok(())
     }

@@ -137,14 +137,17 @@ impl Walk {
             Step::PrivateMounts {} => Ok(sys::make_mounts_private()?),
             Step::Stage { size } => mounts::stage(places, size),
             Step::Bind { source, fd, device, inode, target, attributes } => {
-                let source = mounts::Source { path: source, fd: fds.find(fd)?, device, inode };
+                let source = mounts::Source { path: source, fd: fds.take(fd)?, device, inode };
                 mounts::bind(places, &source, target, attributes)
             }
             Step::Tmpfs { target, mode, size, inodes, attributes } => {
                 mounts::tmpfs(places, target, &mounts::TmpfsOptions { mode, size, inodes }, attributes)
             }
             Step::Skeleton { path, directory } => mounts::skeleton(places, path, directory != 0),
-            Step::OverlayLayer { name, fd, .. } => mounts::overlay_layer(places, name, fds.get(fd)?),
+            Step::OverlayLayer { name, fd, .. } => {
+                let layer = fds.take(fd)?.ok_or(Errno(abi::EINVAL))?;
+                mounts::overlay_layer(places, name, layer)
+            }
             Step::Overlay { target, options, memory, size, inodes, place, attributes } => {
                 let bounds = mounts::TmpfsOptions { mode: c"700", size, inodes };
                 let overlay = mounts::Overlay { options, memory, bounds, place, attributes };

@@ -51,7 +51,7 @@ fn system_call_numbers_are_those_of_libc() {
 fn constants_are_those_of_libc() {
     same! {
         abi::EPERM => libc::EPERM, abi::ENOENT => libc::ENOENT, abi::EINTR => libc::EINTR,
-        abi::EBADF => libc::EBADF, abi::EACCES => libc::EACCES, abi::ENOTDIR => libc::ENOTDIR, abi::EINVAL => libc::EINVAL,
+        abi::EACCES => libc::EACCES, abi::ENOTDIR => libc::ENOTDIR, abi::EINVAL => libc::EINVAL,
         abi::ESTALE => libc::ESTALE, abi::ST_RDONLY => libc::ST_RDONLY, abi::ENOSYS => libc::ENOSYS, abi::ELOOP => libc::ELOOP, abi::STATX_MNT_ID => libc::STATX_MNT_ID, abi::EEXIST => libc::EEXIST, abi::EROFS => libc::EROFS,
         abi::O_RDONLY => libc::O_RDONLY, abi::O_WRONLY => libc::O_WRONLY, abi::O_CREAT => libc::O_CREAT,
         abi::O_TRUNC => libc::O_TRUNC, abi::O_CLOEXEC => libc::O_CLOEXEC,

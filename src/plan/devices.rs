@@ -56,7 +56,7 @@ impl Builder<'_> {
         }
         // Init is not dumpable, so that its files are those of root inside: of a workload that is root, or can
         // become it. Some can be written by whoever their mode allows, such as `oom_score_adj`.
-        if outer == 0 && self.has_root_inside() {
+        if self.container.namespaces.new.contains(Namespaces::PID) && self.has_root_inside() {
             self.push(Step::ReadOnly { path: c"1".into() });
         }
         Ok(())

@@ -117,7 +117,8 @@ impl Seccomp {
 
 /// # Rules
 impl Seccomp {
-    /// Allows calls, by name.
+    /// Allows calls, by name, whatever their arguments: with `clone` goes every namespace, with `ioctl` typing into
+    /// the terminal, with `socket` every family, where [`allow_group`](Self::allow_group) keeps these conditions.
     pub fn allow<S: Into<String>>(self, calls: impl IntoIterator<Item = S>) -> Self {
         self.rule(SyscallRule::new(calls, SeccompAction::Allow))
     }
@@ -142,7 +143,12 @@ impl Seccomp {
         self.rule(SyscallRule::new(calls, SeccompAction::Trap))
     }
 
-    /// Leaves calls to a handler in the host program: [`SeccompAction::Notify`].
+    /// Leaves calls to a handler in the host program: [`SeccompAction::Notify`]. It takes [`spawn`]; with
+    /// [`output`] and [`status`] nobody can be the handler, and such calls fail with `ENOSYS`.
+    ///
+    /// [`spawn`]: crate::Container::spawn
+    /// [`output`]: crate::Container::output
+    /// [`status`]: crate::Container::status
     pub fn notify<S: Into<String>>(self, calls: impl IntoIterator<Item = S>) -> Self {
         self.rule(SyscallRule::new(calls, SeccompAction::Notify))
     }
@@ -170,7 +176,9 @@ impl Seccomp {
     }
 
     /// What becomes of calls that would fail with `EPERM`, by whatever rule: with [`SeccompAction::Kill`] the first
-    /// of them ends the container. Interpreters try a thing or two that they do not need, and go on without.
+    /// of them ends the container. Interpreters try a thing or two that they do not need, and go on without; under
+    /// [`compute_only`](Self::compute_only) `ls -l` asks for a socket. Other errors stay what they are: `ENOSYS`, and
+    /// those of socket(2) for families and protocols.
     pub fn deny_by(mut self, action: SeccompAction) -> Self {
         self.denial = Some(action);
         self
@@ -178,7 +186,9 @@ impl Seccomp {
 
     /// Denies nothing: a loosening, for the time in which a policy is made. Calls that would not be allowed are
     /// carried out and listed in the [`Report`](crate::Report::would_be_denied), those of
-    /// [`SeccompAction::Notify`] too: there is no notifier then. Each such call waits for init.
+    /// [`SeccompAction::Notify`] too: there is no notifier then. What the policy answers by `ENOSYS`, as it does
+    /// clone3(2) and calls that it does not know, keeps that answer and is not listed: programs do without. Each call
+    /// that is listed waits for init.
     ///
     /// ```
     /// use cofferdam::{Container, Seccomp, Syscall};

@@ -150,6 +150,10 @@ fn sockets() -> Vec<SyscallRule> {
         fails(libc::EPROTONOSUPPORT).argument(0, inet),
     ];
     rules.extend(protocols.map(|protocol| allow("socket").argument(0, inet).argument(2, protocol)));
+    // For the inet family the kernel makes of it a socket of the family packet.
+    const SOCK_PACKET: u64 = 10;
+    let packet = Comparison::MaskedEqual { mask: 0xf, value: SOCK_PACKET };
+    rules.push(fails(libc::EAFNOSUPPORT).argument(0, inet).argument(1, packet));
     rules.extend([
         allow("socket").argument(0, is(libc::AF_UNIX)),
         SyscallRule::known(&["socketpair"], Errno(libc::EAFNOSUPPORT)),

@@ -305,8 +305,11 @@ fn await_freezer(directory: &Path, frozen: bool) -> Result<()> {
             return Ok(());
         }
         if start.elapsed() > FREEZER_PATIENCE {
-            let what = format!("{} does not freeze: a process in it waits for a device", directory.display());
-            return Err(Error::new(ErrorKind::Failed, STEP, what));
+            let what = format!("{} does not freeze", directory.display());
+            let error = Error::new(ErrorKind::Failed, STEP, what);
+            return Err(
+                error.with_remedy("a process in it waits for a device, or for the answer of a notifier")
+            );
         }
         let mut watched = [PollFd::new(file.as_fd(), PollFlags::POLLPRI)];
         // Not every reason to look again is marked.

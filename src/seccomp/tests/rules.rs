@@ -131,14 +131,17 @@ fn beside_notify_kill_is_the_kernels() {
 }
 
 #[test]
-fn report_only_asks_about_all_that_is_not_allowed() {
+fn report_only_asks_about_all_that_is_denied_and_leaves_what_is_missing() {
     let rules = Seccomp::compute_only().trap(["getpid"]).errno(["getuid"], 0);
     let policy = rules.rule(SyscallRule::new(["getgid"], Log)).report_only();
     let told = libc::SECCOMP_RET_USER_NOTIF;
-    for call in ["execve", "bpf", "clone3", "getpid", "getuid"] {
+    for call in ["execve", "bpf", "getpid", "getuid"] {
         assert_eq!(verdict(&policy, NATIVE, call, [0; 6]), told, "{call}");
     }
-    assert_eq!(verdict_of_number(&policy, NATIVE, 1000, [0; 6]), told);
+    // Were it carried out, whoever allows what is listed would allow every namespace.
+    assert_eq!(verdict(&policy, NATIVE, "clone3", [0; 6]), ENOSYS);
+    assert_eq!(verdict_of_number(&policy, NATIVE, 1000, [0; 6]), ENOSYS);
+    assert_eq!(verdict_of_number(&Seccomp::new(errno(1)).report_only(), NATIVE, 1000, [0; 6]), told);
     assert_eq!(read(&policy, 0), ALLOWED);
     assert_eq!(verdict(&policy, NATIVE, "getgid", [0; 6]), libc::SECCOMP_RET_LOG);
     assert_eq!(verdict(&policy, NATIVE, "clone", [libc::CLONE_THREAD as u64, 0, 0, 0, 0, 0]), ALLOWED);
@@ -236,6 +239,35 @@ fn a_negative_number_may_have_its_upper_bits() {
         }
         assert_eq!(verdict(&policy, NATIVE, "openat", [3, 0, 0, 0, 0, 0]), ALLOWED);
     }
+}
+
+/// Whatever type the kernel's prototype has for it.
+#[test]
+fn a_descriptor_is_compared_as_32_bits_in_every_call_that_writes() {
+    let calls = ["write", "writev", "pwrite64", "pwritev", "pwritev2"];
+    let rule = SyscallRule::new(calls, errno(5)).argument(0, Comparison::Equal(2));
+    let policy = Seccomp::default().rule(rule);
+    for call in calls {
+        assert_eq!(
+            verdict(&policy, NATIVE, call, [1 << 32 | 2, 0, 0, 0, 0, 0]),
+            libc::SECCOMP_RET_ERRNO | 5,
+            "{call}"
+        );
+        assert_eq!(verdict(&policy, NATIVE, call, [1 << 32 | 1, 0, 0, 0, 0, 0]), ALLOWED, "{call}");
+    }
+}
+
+#[test]
+fn a_packet_socket_has_no_second_name() {
+    let socket = |family: i32, kind: u64| {
+        verdict(&Seccomp::default(), NATIVE, "socket", [family as u64, kind, 3, 0, 0, 0])
+    };
+    let refused = libc::SECCOMP_RET_ERRNO | libc::EAFNOSUPPORT as u32;
+    const SOCK_PACKET: u64 = 10;
+    for kind in [SOCK_PACKET, SOCK_PACKET | libc::SOCK_CLOEXEC as u64, 1 << 32 | SOCK_PACKET] {
+        assert_eq!([libc::AF_INET, libc::AF_INET6].map(|family| socket(family, kind)), [refused; 2]);
+    }
+    assert_eq!(socket(libc::AF_INET, libc::SOCK_RAW as u64), ALLOWED, "the kernel asks for a capability");
 }
 
 #[test]
