@@ -96,8 +96,13 @@ pub fn hand_over(socket: Fd, fd: Fd, pass: Pass) -> Result<()> {
     sys::send_with(socket, &[0], &mut control, length, pass).map(drop)
 }
 
-/// Takes a descriptor that was handed over.
+/// Takes a descriptor that was handed over. It must be there already: who waited here would not see the host end.
 pub fn take_over(socket: Fd) -> Result<Fd> {
+    let mut waiting = [abi::PollFd { fd: socket.0, events: abi::POLLIN, revents: 0 }];
+    sys::poll(&mut waiting, Some(0))?;
+    if waiting[0].revents == 0 {
+        return Err(Errno(abi::EINVAL));
+    }
     let mut control = Control::new();
     let length = sys::receive(socket, &mut [0], &mut control)?;
     read_descriptors(control.bytes.get(..length).unwrap_or_default()).get(0)
