@@ -102,8 +102,10 @@ fn cpus() -> u64 {
     })
 }
 
+/// The version of the kernel that runs, which only profiles ask for: looked at once.
 pub(super) fn kernel() -> Option<KernelVersion> {
-    KernelVersion::of_release(uname().ok()?.release().to_str()?)
+    static KERNEL: OnceLock<Option<KernelVersion>> = OnceLock::new();
+    *KERNEL.get_or_init(|| KernelVersion::of_release(uname().ok()?.release().to_str()?))
 }
 
 /// Whether filters can be had as this library wants them.

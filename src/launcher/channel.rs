@@ -98,9 +98,7 @@ pub fn hand_over(socket: Fd, fd: Fd, pass: Pass) -> Result<()> {
 
 /// Takes a descriptor that was handed over. It must be there already: who waited here would not see the host end.
 pub fn take_over(socket: Fd) -> Result<Fd> {
-    let mut waiting = [abi::PollFd { fd: socket.0, events: abi::POLLIN, revents: 0 }];
-    sys::poll(&mut waiting, Some(0))?;
-    if waiting[0].revents == 0 {
+    if !sys::has_input(socket) {
         return Err(Errno(abi::EINVAL));
     }
     let mut control = Control::new();

@@ -206,8 +206,7 @@ impl Init {
         if matches!(self.processes, Processes::Namespace) {
             return;
         }
-        let mut control = [PollFd { fd: CONTROL_FD, events: abi::POLLIN, revents: 0 }];
-        while self.host.is_some() && sys::poll(&mut control, Some(0)).is_ok() && control[0].revents != 0 {
+        while self.host.is_some() && sys::has_input(Fd(CONTROL_FD)) {
             self.obey();
         }
     }

@@ -562,6 +562,12 @@ pub fn poll(fds: &mut [abi::PollFd], timeout_ns: Option<u64>) -> Result<()> {
     }
 }
 
+/// Whether a descriptor has something to be read now, or has ended.
+pub fn has_input(fd: Fd) -> bool {
+    let mut fds = [abi::PollFd { fd: fd.0, events: abi::POLLIN, revents: 0 }];
+    poll(&mut fds, Some(0)).is_ok() && fds[0].revents != 0
+}
+
 fn poll_call(fds: &mut [abi::PollFd], timeout_ns: Option<u64>) -> Result<usize> {
     let limit = timeout_ns
         .map(|ns| abi::Timespec { sec: (ns / 1_000_000_000) as i64, nsec: (ns % 1_000_000_000) as i64 });

@@ -229,8 +229,7 @@ impl SeccompConfig {
 
     /// The program alone, as nobody's launcher needs it.
     pub fn program(&self, circumstances: &Circumstances) -> Result<Option<Vec<u8>>> {
-        let compiled = self.is_confined().then(|| self.policy.compile(circumstances)).transpose()?;
-        Ok(compiled.map(|filter| filter.program))
+        Ok(self.compile(circumstances)?.map(|filter| filter.program))
     }
 
     /// The filter, compiled the first time; `None` where there is to be none.
@@ -240,8 +239,12 @@ impl SeccompConfig {
             return Ok(filter.as_ref());
         }
         // Compiled outside the cell: a thread that forks meanwhile must not find it half filled.
-        let filter = if self.is_confined() { Some(self.policy.compile(circumstances)?) } else { None };
+        let filter = self.compile(circumstances)?;
         Ok(compiled.get_or_init(|| filter).as_ref())
+    }
+
+    fn compile(&self, circumstances: &Circumstances) -> Result<Option<Filter>> {
+        self.is_confined().then(|| self.policy.compile(circumstances)).transpose()
     }
 }
 
