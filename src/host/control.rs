@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::cgroup::Groups;
 use super::child::{Child, is_gone};
 use super::terms::cpu_time_mechanism;
 use crate::config::Limit;
@@ -44,9 +45,11 @@ impl Child {
         let mut usage = Usage { wall_time: self.running.started.elapsed(), ..Usage::default() };
         // Once it has ended its number may be another process's.
         usage.cpu_time = cpu_time_by_proc(self.running.workload_pid).filter(|_| !self.workload_has_ended());
-        // The set-up's share is known only to init, and tiny.
-        self.running.groups.fill_in(&mut usage, Duration::ZERO);
-        self.running.groups.fill_in_present(&mut usage);
+        if let Some(groups) = self.running.groups() {
+            // The set-up's share is known only to init, and tiny.
+            groups.fill_in(&mut usage, Duration::ZERO);
+            groups.fill_in_present(&mut usage);
+        }
         Ok(usage)
     }
 
@@ -62,11 +65,11 @@ impl Child {
     /// [`resume`](Self::resume) from another thread at the same time is no error: the later one counts.
     pub fn pause(&self) -> Result<()> {
         self.running.paused.store(true, Relaxed);
-        let paused = match self.running.groups.freeze(true) {
+        let paused = match self.freeze(true) {
             Ok(true) => Ok(()),
             Ok(false) => self.tell("pause", Command::Stop),
             Err(error) => {
-                let _ = self.running.groups.freeze(false);
+                let _ = self.freeze(false);
                 Err(error)
             }
         };
@@ -80,7 +83,7 @@ impl Child {
     /// # Errors
     /// As [`pause`](Self::pause).
     pub fn resume(&self) -> Result<()> {
-        if self.running.groups.freeze(false)? { Ok(()) } else { self.tell("resume", Command::Continue) }?;
+        if self.freeze(false)? { Ok(()) } else { self.tell("resume", Command::Continue) }?;
         self.running.paused.store(false, Relaxed);
         Ok(())
     }
@@ -105,7 +108,7 @@ impl Child {
     /// For a limit of zero, without a cgroup, or if init is gone.
     pub fn set_cpu_time_limit(&mut self, time: Duration) -> Result<()> {
         plan::validate_time("CPU time", time)?;
-        let mechanism = cpu_time_mechanism(self.running.groups.cpu_meter()?);
+        let mechanism = cpu_time_mechanism(self.groups()?.cpu_meter()?);
         let nanoseconds = self.with_extra_time(time);
         self.tell("limits", Command::CpuLimit(nanoseconds))?;
         self.running.terms.cpu_time = Some(time);
@@ -121,7 +124,7 @@ impl Child {
     /// For a limit of zero, if there was none, or if the kernel refuses it.
     pub fn set_memory_limit(&mut self, bytes: u64) -> Result<()> {
         plan::validate_count("memory", bytes)?;
-        self.running.groups.set_memory(bytes, self.running.terms.swap)
+        self.groups()?.set_memory(bytes, self.running.terms.swap)
     }
 
     /// Changes the limit of processes and threads. More of them than the new limit stay, but no new one comes.
@@ -131,7 +134,7 @@ impl Child {
     /// As [`set_memory_limit`](Self::set_memory_limit).
     pub fn set_pids_limit(&mut self, count: u64) -> Result<()> {
         plan::validate_count("pids", count)?;
-        self.running.groups.set_pids(count)
+        self.groups()?.set_pids(count)
     }
 
     /// Changes the limit of CPUs. CPUs or the weight must have been limited from the start.
@@ -140,7 +143,7 @@ impl Child {
     /// As [`set_memory_limit`](Self::set_memory_limit).
     pub fn set_cpus(&mut self, cpus: f64) -> Result<()> {
         plan::validate_cpus(cpus)?;
-        self.running.groups.set_cpus(cpus)
+        self.groups()?.set_cpus(cpus)
     }
 
     /// Changes the share of CPU time. CPUs or the weight must have been limited from the start.
@@ -149,7 +152,16 @@ impl Child {
     /// As [`set_memory_limit`](Self::set_memory_limit).
     pub fn set_cpu_weight(&mut self, weight: u64) -> Result<()> {
         plan::validate_weight("CPU", weight)?;
-        self.running.groups.set_cpu_weight(weight)
+        self.groups()?.set_cpu_weight(weight)
+    }
+
+    /// Those of a container that runs.
+    fn groups(&self) -> Result<&Groups> {
+        self.running.groups().ok_or_else(|| Error::errno("limits", "the container has ended", libc::ESRCH))
+    }
+
+    fn freeze(&self, frozen: bool) -> Result<bool> {
+        self.running.groups().map_or(Ok(false), |groups| groups.freeze(frozen))
     }
 
     fn workload_has_ended(&self) -> bool {
@@ -163,7 +175,7 @@ impl Child {
 
     /// After the end there is nobody to tell, and nothing to do.
     fn tell(&self, what: &'static str, command: Command) -> Result<()> {
-        match self.running.channel.send(command) {
+        match self.running.send(command) {
             Err(error) if is_gone(&error) && self.report.is_some() => Ok(()),
             sent => sent.map_err(|error: io::Error| Error::io(what, "cannot tell init", &error)),
         }

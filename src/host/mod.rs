@@ -1,6 +1,7 @@
 //! The parent's side: gathers facts, starts init, holds the handle. Runs in the host program's threads,
 //! and changes nothing of the host program's own world.
 
+mod berth;
 mod cgroup;
 mod channel;
 mod child;
@@ -13,13 +14,17 @@ mod landlock;
 mod launcher;
 mod notifier;
 mod output;
+mod pool;
+mod slot;
 mod spawn;
 mod stdio;
 mod sys;
 mod terms;
 
+pub use berth::OutputFile;
 pub use child::{Child, Output};
 pub use notifier::{Notification, Notifier};
+pub use pool::Pool;
 
 pub(crate) use facts::{privileged, seccomp_works};
 #[cfg(feature = "landlock")]

@@ -20,6 +20,18 @@ impl Listener {
         Listener { fd, reports, violation: 0, reported: Calls::default() }
     }
 
+    /// None.
+    pub fn none() -> Self {
+        Listener::new(None, listener::NONE)
+    }
+
+    /// Gives the listener up: from now on the calls fail with ENOSYS.
+    pub fn close(&mut self) {
+        if let Some(fd) = self.fd.take() {
+            sys::close(fd);
+        }
+    }
+
     /// What to poll; -1 where there is nothing.
     pub fn number(&self) -> i32 {
         self.fd.map_or(-1, |fd| fd.0)
@@ -30,7 +42,7 @@ impl Listener {
         let Some(fd) = self.fd else { return false };
         if events & abi::POLLIN == 0 {
             // No process is left that could call.
-            self.fd = None;
+            self.close();
             return false;
         }
         // It fails where the process that called has been killed meanwhile.

@@ -98,8 +98,8 @@ impl Step {
             Step::PooledDirectory { target, mode, attributes, .. } => {
                 format!("{} (mode {mode:o}, {})", text(target), mount_attributes(*attributes))
             }
-            Step::StartWorkload { cgroup: NO_FD } => String::new(),
-            Step::StartWorkload { .. } => "in its cgroup of v2, where the kernel allows it".into(),
+            Step::StartWorkload { cgroup: NO_FD } | Step::Park { cgroup: NO_FD } => String::new(),
+            Step::StartWorkload { .. } | Step::Park { .. } => "in its cgroup of v2, where the kernel allows it".into(),
             Step::Overlay { target, options, .. } => format!("{} ({})", text(target), text(options)),
             Step::Proc { target, outer } => {
                 let outer = if *outer == 0 { "" } else { " (or the caller's)" };
@@ -107,7 +107,10 @@ impl Step {
             }
             Step::Symlink { target, path } => format!("{} -> {}", text(path), text(target)),
             Step::Mask { path } | Step::ReadOnly { path } => format!("/proc/{}", text(path)),
+            Step::Collect { path, most } => format!("{} (at most {most} bytes)", text(path)),
             Step::SealMount { path }
+            | Step::Unmount { path }
+            | Step::Forget { path, .. }
             | Step::Skeleton { path, .. }
             | Step::Cgroup { path, .. }
             | Step::WorkingDirectory { path } => text(path).into_owned(),
@@ -155,7 +158,9 @@ impl Step {
             Step::LandlockRule { path, access, .. } => format!("{} ({})", text(path), file_rights(*access)),
             Step::LandlockRestrict { policy, .. } => text(policy).into_owned(),
             Step::Execute { .. } => self.program().unwrap_or_default(),
-            Step::IdMaps {}
+            Step::Serve { .. }
+            | Step::AwaitRun {}
+            | Step::IdMaps {}
             | Step::ForkInit {}
             | Step::PrivateMounts {}
             | Step::EnterRoot {}

@@ -32,7 +32,19 @@ pub(crate) struct Circumstances {
 
 /// The calls that the launcher makes after the filter is in force, until the program runs. All use three
 /// arguments at most.
-const LAUNCHERS_CALLS: [&str; 5] = ["execve", "clock_gettime", "exit_group", "sendmsg", "setrlimit"];
+const LAUNCHERS_CALLS: [&str; 10] = [
+    "execve",
+    "clock_gettime",
+    "exit_group",
+    "sendmsg",
+    "setrlimit",
+    // Where a run is waited for under the filter.
+    "recvmsg",
+    "dup3",
+    "fcntl",
+    "close",
+    "chdir",
+];
 
 /// The calls by which keys are used.
 const KEY_CALLS: [&str; 3] = ["keyctl", "add_key", "request_key"];
