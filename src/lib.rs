@@ -308,7 +308,7 @@ pub use config::{FileAccess, Landlock, LandlockAbi};
 pub use command::Command;
 pub use container::Container;
 pub use error::{Error, ErrorKind, Result};
-pub use host::{Child, Notification, Notifier, Output, OutputFile, Pool};
+pub use host::{Child, Exec, Notification, Notifier, Output, OutputFile, Pool};
 pub use probe::{Feature, Finding, Host};
 pub use report::{Cause, Enforcement, Report};
 pub use seccomp::{Comparison, Seccomp, SeccompAction, Syscall, SyscallGroup, SyscallRule};

@@ -59,6 +59,8 @@ pub mod listener {
     pub const REPORT: u64 = 2;
     /// The host program gets it.
     pub const HOST: u64 = 3;
+    /// Init notes what a slot must replace after the run, and lets the calls through.
+    pub const WATCH: u64 = 4;
 }
 
 impl Header {
@@ -833,6 +835,14 @@ steps! {
     34 Unmount "unmount" {
         /// The path inside.
         path: S,
+    }
+    /// Look whether the file systems that a run could write to have been used; if they have not, the steps from here to
+    /// `park` are not needed.
+    37 Used "used" {
+        /// The paths inside where they are mounted, each ended by a NUL.
+        paths: B,
+        /// Whether they are empty before a run.
+        are_empty: u32,
     }
     /// Let a file system forget what has been looked up in it (a remount that changes nothing).
     35 Forget "forget" {

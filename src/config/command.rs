@@ -74,6 +74,20 @@ impl CommandConfig {
         merged
     }
 
+    /// As [`over`](Self::over), for a command beside the workload: limits of time, output and file size are its own.
+    pub fn over_beside(&self, container: &Description) -> Description {
+        let mut merged = self.over(container);
+        let own = &self.limits;
+        merged.limits = Limits {
+            wall_time: own.wall_time,
+            extra_time: own.extra_time,
+            output: own.output,
+            file_size: own.file_size.or(container.limits.file_size),
+            ..Limits::default()
+        };
+        merged
+    }
+
     fn limit(&self, limits: &mut Limits) {
         let own = &self.limits;
         limits.memory = own.memory.or(limits.memory);

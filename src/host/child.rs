@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::process::{ChildStderr, ChildStdin, ChildStdout, ExitStatus};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -82,8 +83,8 @@ pub(super) struct Running {
 #[derive(Debug)]
 pub(super) struct Template {
     pub container: Shared<Description>,
-    /// The steps by which the workload came to be; none in a slot.
-    pub workload: Plan,
+    /// The steps by which the workload came to be.
+    pub workload: Arc<Plan>,
 }
 
 /// What the library holds of a container: with the workload's pidfd, three descriptors. Dropped, it ends.
@@ -514,7 +515,7 @@ pub(super) fn reap(pidfd: BorrowedFd<'_>) {
 }
 
 /// Rounded up, so that the wait does not end early and spin.
-fn poll_timeout(deadline: Option<Instant>) -> PollTimeout {
+pub(super) fn poll_timeout(deadline: Option<Instant>) -> PollTimeout {
     let Some(deadline) = deadline else { return PollTimeout::NONE };
     let left = deadline.saturating_duration_since(Instant::now());
     let milliseconds = left.as_micros().div_ceil(1000).min(i32::MAX as u128 / 2);

@@ -7,6 +7,7 @@ mod channel;
 mod child;
 mod control;
 mod diagnose;
+mod exec;
 mod facts;
 mod id_maps;
 #[cfg(feature = "landlock")]
@@ -23,6 +24,7 @@ mod terms;
 
 pub use berth::OutputFile;
 pub use child::{Child, Output};
+pub use exec::Exec;
 pub use notifier::{Notification, Notifier};
 pub use pool::Pool;
 

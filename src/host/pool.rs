@@ -16,7 +16,7 @@ use crate::command::Command;
 use crate::config::{Description, Shared, Stdio};
 use crate::container::Container;
 use crate::error::{Error, Result};
-use crate::plan::{self, Plan};
+use crate::plan;
 use crate::report::Report;
 use crate::usage::Usage;
 
@@ -165,7 +165,7 @@ impl Pool {
         output_is_captured(&merged, &streams)?;
         let mut slot = stock.take()?;
         let terms = Terms::new(&merged, &slot.terms.layout);
-        let begun = plan::run_of_slot(&merged, &slot.terms.plan.steps).and_then(|run| {
+        let begun = plan::run_of_slot(&merged, &slot.terms.own.steps).and_then(|run| {
             slot.limit(Applied::of(&merged))?;
             slot.prepare(&files)?;
             slot.send_run(&run, &streams, announce)?;
@@ -178,10 +178,11 @@ impl Pool {
                 return Err(error);
             }
         };
+        let workload = slot.terms.own.clone();
         let (mut link, waiting, slot) = slot.vacate();
         let Some(waiting) = waiting else { return Err(Error::errno("pool", "a slot without process", libc::ESRCH)) };
         link.berth = Some(Box::new(Berth { stock: stock.clone(), slot, plan: run, collected }));
-        let template = Template { container: merged.into(), workload: Plan::empty() };
+        let template = Template { container: merged.into(), workload };
         let mut child = Child::new(link, waiting, streams, terms, template);
         if announce {
             child.await_start()?;

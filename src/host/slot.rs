@@ -33,7 +33,10 @@ pub(super) struct Slot {
 /// What stays the same from run to run.
 #[derive(Debug)]
 pub(super) struct SlotTerms {
-    pub plan: Plan,
+    /// The steps of the process that waits.
+    pub own: Arc<Plan>,
+    /// What of the plan's descriptors belongs to the groups, and where.
+    groups: Vec<(u32, Resource)>,
     pub renewable: bool,
     pub layout: Layout,
     /// The limits that its groups have now.
@@ -68,6 +71,14 @@ pub(super) enum Renewal {
 impl Slot {
     /// Starts a container that waits for its first run.
     pub fn start(container: &Description) -> Result<Self> {
+        // A program that itself runs under a filter with a listener can have no other one.
+        match Slot::try_start(container, true) {
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => Slot::try_start(container, false),
+            slot => slot,
+        }
+    }
+
+    fn try_start(container: &Description, watch: bool) -> Result<Self> {
         let container = with_a_name(container);
         plan::validate(&container)?;
         let layout = cgroup::plan(&container.limits)?;
@@ -79,15 +90,18 @@ impl Slot {
             runs: Resource::Given(Arc::new(theirs)),
             charge: layout.charge().map(|(index, file)| Resource::CgroupFile(index, file)),
             residue: cgroup::residue(facts.cpus),
+            watch,
         };
-        let SlotPlan { mut plan, renewable } = plan::build_slot(&container, &facts, serving)?;
+        let SlotPlan { plan, renewable } = plan::build_slot(&container, &facts, serving)?;
         let groups = cgroup::create(&layout)?;
         let opened = Opened::open(&plan, None, &groups)?;
         let (starting, waiting) = bring_up(&plan, &opened)?;
         let link = Link::new(starting.channel, starting.pidfd, plan.init_is_pid_1(), groups);
-        plan.forget_what_was_given();
         let limits = Applied::of(&container);
-        let terms = SlotTerms { plan, renewable, layout, limits };
+        let groups = (0..).zip(&plan.resources).filter(|(_, resource)| resource.is_of_cgroup());
+        let groups = groups.map(|(index, resource)| (index, resource.clone())).collect();
+        let own = Arc::new(plan.of_the_workload());
+        let terms = SlotTerms { own, groups, renewable, layout, limits };
         Ok(Slot { link, runs: Channel::of(ours), terms, waiting: Some(waiting), since: Instant::now() })
     }
 
@@ -111,22 +125,18 @@ impl Slot {
     pub fn regroup(&mut self) -> Result<()> {
         let layout = self.terms.layout.renamed();
         let groups = cgroup::create(&layout)?;
-        let mut changed = Plan::empty();
         let mut indexes = Vec::new();
         let mut files = Vec::new();
-        for (index, resource) in (0u32..).zip(&self.terms.plan.resources) {
-            if resource.is_of_cgroup() {
-                files.push(open_group(resource, &groups)?);
-                changed.resources.push(resource.clone());
-                indexes.extend(index.to_ne_bytes());
-            }
+        for (index, resource) in &self.terms.groups {
+            files.push(open_group(resource, &groups)?);
+            indexes.extend(index.to_ne_bytes());
         }
         let count = files.len() as u64;
         if count == 0 {
             return self.renew();
         }
         let numbers: Vec<_> = files.iter().map(std::os::fd::AsRawFd::as_raw_fd).collect();
-        self.link.send_with(Command::Renew(count), &header(&changed, &indexes, &numbers), &numbers, &indexes)?;
+        self.link.send_with(Command::Renew(count), &header(&Plan::empty(), &indexes, &numbers), &numbers, &indexes)?;
         self.link.groups.remove();
         self.link.groups = groups;
         self.terms.layout = layout;

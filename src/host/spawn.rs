@@ -124,7 +124,7 @@ fn start(
     let (Starting { channel, pidfd, .. }, workload) = bring_up(&plan, &opened)?;
     let init_is_pid_1 = plan.init_is_pid_1();
     let link = Link::new(channel, pidfd, init_is_pid_1, groups);
-    let template = Template { container: container.clone(), workload: plan.of_the_workload() };
+    let template = Template { container: container.clone(), workload: Arc::new(plan.of_the_workload()) };
     Ok(Child::new(link, workload, streams, terms, template))
 }
 

@@ -304,6 +304,7 @@ pub const CAP_BITS: u32 = 64;
 pub const CAP_KILL: u32 = 5;
 
 pub const CLOCK_MONOTONIC: i32 = 1;
+pub const CLOCK_REALTIME_COARSE: i32 = 5;
 pub const CLOCK_PROCESS_CPUTIME_ID: i32 = 2;
 /// With the complement of a process id above it: the clock of that process's CPU time.
 pub const CPUCLOCK_SCHED: i32 = 2;

@@ -218,21 +218,20 @@ impl Init {
 
     /// Reacts to forbidden calls, and to hosts that give a command up.
     fn heed_runs(&mut self, watched: &mut Watched) {
-        let mut ends_all = false;
-        if let Some(run) = &mut self.main {
-            let (listener, _) = (watched.next(), watched.next());
-            ends_all = listener != 0 && run.listener.heed(listener);
-        }
-        for job in self.jobs.iter_mut() {
+        let mut violation = 0;
+        for run in self.main.iter_mut().chain(self.jobs.iter_mut()) {
             let (listener, channel) = (watched.next(), watched.next());
-            if listener != 0 && job.listener.heed(listener) {
-                job.end(Ending::Seccomp);
+            if listener != 0 && run.listener.heed(listener) {
+                violation = run.listener.violation;
+                run.end(Ending::Seccomp);
             }
             if channel != 0 {
-                job.obey();
+                run.obey();
             }
         }
-        if ends_all {
+        self.jobs.forget_finished();
+        if let (Some(run), true) = (&mut self.main, violation != 0) {
+            run.listener.violation = violation;
             self.end_workload(Ending::Seccomp);
         }
     }
@@ -315,7 +314,7 @@ impl Init {
             (Some(Command::Continue), ..) => self.processes.signal_all(abi::SIGCONT),
             (Some(Command::Exec), ..) => {
                 let places = self.slot.as_ref().map_or(self.places, |slot| *slot.places());
-                if self.jobs.start(&places).is_err() {
+                if self.jobs.start(&places, self.slot.is_some()).is_err() {
                     sys::exit(1);
                 }
             }
@@ -387,6 +386,9 @@ impl Init {
     /// The workload has ended, and with it all else. Init ends with it, but for that of a slot.
     fn end(&mut self) {
         self.heed_what_preceded_the_end();
+        if self.messages().is_some() {
+            self.heed_messages(0);
+        }
         let Init { main, jobs, slot, processes, .. } = self;
         jobs.end_with_the_container();
         processes.end_all(|reaped| settle(main, jobs, slot, reaped));
@@ -395,7 +397,7 @@ impl Init {
             run.report();
             sys::exit(0)
         };
-        slot.tell_the_end(run);
+        slot.tell_the_end(run, jobs);
     }
 }
 

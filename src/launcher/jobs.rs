@@ -17,6 +17,9 @@ pub const MOST: usize = 64;
 /// The commands, and what their beginnings need, made when the first one comes.
 pub struct Jobs {
     workshop: Option<Workshop>,
+    /// What was heard by the listeners of those that have ended.
+    pub saw_sockets: bool,
+    pub saw_objects: bool,
 }
 
 struct Workshop {
@@ -37,7 +40,7 @@ impl Workshop {
 
 impl Jobs {
     pub fn new() -> Self {
-        Jobs { workshop: None }
+        Jobs { workshop: None, saw_sockets: false, saw_objects: false }
     }
 
     /// Those that run.
@@ -46,10 +49,11 @@ impl Jobs {
     }
 
     /// Receives a command and starts it. An error is the end of the container: the socket has lost its order.
-    pub fn start(&mut self, places: &Places) -> Result<()> {
+    pub fn start(&mut self, places: &Places, keeps_capabilities: bool) -> Result<()> {
         let (header, fds, body) = channel::receive_steps()?;
         let result = fds.get(0).map(|socket| {
-            if let Err((step, failure)) = self.begin(places, &header, &fds, body, socket) {
+            let job = Job { header: &header, fds: &fds, body, places, keeps_capabilities };
+            if let Err((step, failure)) = self.begin(&job, socket) {
                 channel::send_to(socket, &channel::setup_failed(step, failure));
                 sys::close(socket);
             }
@@ -61,14 +65,7 @@ impl Jobs {
         result
     }
 
-    fn begin(
-        &mut self,
-        places: &Places,
-        header: &Header,
-        fds: &Descriptors,
-        body: &[u8],
-        socket: Fd,
-    ) -> core::result::Result<(), (u32, Failure)> {
+    fn begin(&mut self, job: &Job<'_>, socket: Fd) -> core::result::Result<(), (u32, Failure)> {
         let in_general = |errno: Errno| (u32::MAX, Failure { errno, item: item::FORK });
         if self.workshop.is_none() {
             self.workshop = Some(Workshop::new().map_err(in_general)?);
@@ -76,28 +73,27 @@ impl Jobs {
         let Some(workshop) = &mut self.workshop else { return Err(in_general(Errno(abi::EAGAIN))) };
         let free = workshop.runs.iter_mut().find(|run| run.is_none());
         let free = free.ok_or(in_general(Errno(abi::EAGAIN)))?;
-        let messages = Messages::new(header).map_err(in_general)?;
-        let mut places = *places;
-        places.messenger = messages.theirs;
-        workshop.shared.clear();
-        let job = Job { header, fds, body, places: &places, shared: workshop.shared };
-        let process = job.spawn(&mut workshop.ground).map_err(|failure| (u32::MAX, failure));
+        let messages = Messages::new(job.header).map_err(in_general)?;
+        let shared = workshop.shared;
+        shared.clear();
+        let process = job.spawn(&mut workshop.ground, shared, messages.theirs);
         messages.close_theirs();
-        let (process, offset) = process?;
-        if let Some(failed) = workshop.shared.failure() {
+        let (process, offset) = process.map_err(|failure| (u32::MAX, failure))?;
+        if let Some(failed) = shared.failure() {
             messages.close_ours();
             sys::close(process.pidfd);
             return Err(failed);
         }
+        let purpose = job.header.listener;
         let listener = messages.take_listener().map_err(in_general)?;
-        let is_the_hosts = header.listener == listener::HOST;
-        let started = |vouched| Record::Started { vouched };
-        channel::introduce(socket, started, &process, listener.filter(|_| is_the_hosts));
+        let (theirs, ours) = if purpose == listener::HOST { (listener, None) } else { (None, listener) };
+        channel::introduce(socket, |vouched| Record::Started { vouched }, &process, theirs);
+        theirs.map(sys::close);
         sys::close(process.pidfd);
-        let listener = Listener::new(listener.filter(|_| !is_the_hosts), header.listener);
-        let mut run = Run::new(process, socket, Meter::new(Source::Process(process.pid), 0, 1, 0), listener);
-        run.has_started(workshop.shared, offset);
-        run.limit_wall_time(header.wall_limit);
+        let meter = Meter::new(Source::Process(process.pid), 0, 1, 0);
+        let mut run = Run::new(process, socket, meter, Listener::new(ours, purpose));
+        run.has_started(shared, offset);
+        run.limit_wall_time(job.header.wall_limit);
         *free = Some(run);
         Ok(())
     }
@@ -109,16 +105,24 @@ impl Jobs {
 
     /// Counts a reaped process in, and tells the host if it was one of the commands.
     pub fn settle(&mut self, reaped: &Reaped) {
-        let Some(workshop) = &mut self.workshop else { return };
-        let slot = workshop.runs.iter_mut().find(|slot| {
-            slot.as_ref().is_some_and(|run| run.process.pid == reaped.pid)
-        });
-        if let Some(run) = slot.and_then(Option::take) {
-            let mut run = run;
+        for run in self.iter_mut().filter(|run| run.process.pid == reaped.pid) {
             run.settle(reaped);
             run.report();
-            run.listener.close();
-            sys::close(run.channel);
+            run.is_over();
+        }
+        self.forget_finished();
+    }
+
+    /// Lets go of commands of which nothing is left: what a command has left running needs its listener.
+    pub fn forget_finished(&mut self) {
+        let Some(workshop) = &mut self.workshop else { return };
+        for slot in workshop.runs.iter_mut() {
+            let Some(run) = slot.as_ref().filter(|run| run.process.pid == 0) else { continue };
+            self.saw_sockets |= run.listener.saw_sockets;
+            self.saw_objects |= run.listener.saw_objects;
+            if run.listener.number() < 0 {
+                *slot = None;
+            }
         }
     }
 }
@@ -129,18 +133,21 @@ struct Job<'a> {
     fds: &'a Descriptors,
     body: &'a [u8],
     places: &'a Places,
-    shared: Shared,
+    /// Init needs its capabilities for other things as well.
+    keeps_capabilities: bool,
 }
 
 impl Job<'_> {
-    fn spawn(&self, ground: &mut Ground) -> Outcome<(Spawned, i64)> {
-        // Its capabilities serve the steps of the command, and are out of force again afterwards.
+    fn spawn(&self, ground: &mut Ground, shared: Shared, messenger: Option<Fd>) -> Outcome<(Spawned, i64)> {
+        let places = Places { messenger, ..*self.places };
         sys::raise_effective()?;
         let spawned = steps::spawn_shared(None, true, ground, |room| {
             let plan = Plan { header: *self.header, body: &[], fds: self.fds.clone() };
-            steps::walk_through(plan, self.body, *self.places, Reporter::Init(self.shared), room)
+            steps::walk_through(plan, self.body, places, Reporter::Init(shared), room)
         });
-        sys::rely_on_one_capability(abi::CAP_KILL)?;
+        if !self.keeps_capabilities {
+            sys::rely_on_one_capability(abi::CAP_KILL)?;
+        }
         let (process, shares) = spawned?;
         Ok((process, if shares { 0 } else { self.header.clock_offset }))
     }

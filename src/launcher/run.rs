@@ -106,6 +106,9 @@ impl Run {
         if self.ending == Ending::Own && !sys::has_ended(self.process.pid) {
             self.ending = why;
         }
+        if self.process.pid == 0 {
+            return;
+        }
         // It leads a session, and so a group.
         let _ = sys::kill(-self.process.pid, abi::SIGKILL);
         let _ = sys::kill(self.process.pid, abi::SIGKILL);
@@ -118,12 +121,19 @@ impl Run {
             Some(Command::WallLimit(limit)) => self.limit_wall_time(limit),
             Some(Command::Kill) => self.end(Ending::Killed),
             None => {
+                self.end(Ending::Killed);
                 sys::close(self.channel);
                 self.channel = Fd(-1);
-                self.end(Ending::Killed);
             }
             Some(_) => {}
         }
+    }
+
+    /// Nobody is to hear of it any more, and its number may become another process's.
+    pub fn is_over(&mut self) {
+        self.process.pid = 0;
+        sys::close(self.channel);
+        self.channel = Fd(-1);
     }
 
     /// Tells the host how it ended.

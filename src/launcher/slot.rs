@@ -12,8 +12,10 @@
 //!
 //! Then the process that becomes the next workload is made, up to its `execve`, and waits.
 
+use core::ffi::CStr;
+
 use super::channel::{self, Reporter};
-use super::jobs::Messages;
+use super::jobs::{Jobs, Messages};
 use super::listener::Listener;
 use super::meter::{self, Meter, Source};
 use super::network::Network;
@@ -74,9 +76,28 @@ pub struct Slot {
     pub for_the_host: Option<Fd>,
     /// How far the clock of that process is ahead.
     pub offset: i64,
-    /// The file systems of its own that the slot keeps.
+    /// The file systems of its own that the slot keeps, and with those of the round.
     own: OwnMounts,
+    own_of_the_round: OwnMounts,
+    /// What the last run has asked for.
+    seen: Seen,
+    /// When the file systems of the round were touched last, after they were made.
+    untouched: Option<[Times; MOST_FILE_SYSTEMS]>,
+    /// Where they are mounted.
+    paths: &'static [u8],
+    /// The clock of files when the process that waits was made.
+    parked: (i64, u32),
     was_used: bool,
+}
+
+/// Of more file systems than this none is looked at: all are replaced.
+const MOST_FILE_SYSTEMS: usize = 8;
+
+/// What init has heard of a run by the listener of its filter.
+#[derive(Clone, Copy)]
+struct Seen {
+    sockets: bool,
+    objects: bool,
 }
 
 /// Becomes a slot. Returns only the failure to do so.
@@ -101,9 +122,27 @@ pub fn serve(mut walk: Walk, terms: Terms) -> Outcome {
         for_the_host: None,
         offset: 0,
         own,
+        own_of_the_round: own,
+        seen: Seen { sockets: true, objects: true },
+        untouched: None,
+        paths: &[],
+        parked: (0, 0),
         was_used: false,
     };
     init::serve(slot)
+}
+
+/// When the roots of file systems were touched last.
+fn touched(paths: &'static [u8]) -> Option<[Times; MOST_FILE_SYSTEMS]> {
+    let mut all = [Times::default(); MOST_FILE_SYSTEMS];
+    let mut rest = paths;
+    let mut slots = all.iter_mut();
+    while !rest.is_empty() {
+        let path = CStr::from_bytes_until_nul(rest).ok()?;
+        *slots.next()? = sys::times(CWD, path).ok()?;
+        rest = rest.get(path.to_bytes_with_nul().len()..)?;
+    }
+    Some(all)
 }
 
 fn terminals() -> Option<Times> {
@@ -135,9 +174,15 @@ impl Slot {
     }
 
     /// Tells the host of the end of a run, or why there was none.
-    pub fn tell_the_end(&mut self, mut run: Run) {
+    pub fn tell_the_end(&mut self, mut run: Run, jobs: &mut Jobs) {
         self.messages.take().map(sys::close);
         self.for_the_host.take().map(sys::close);
+        let is_watched = self.header().listener == listener::WATCH;
+        self.seen = Seen {
+            sockets: run.listener.saw_sockets || jobs.saw_sockets || !is_watched,
+            objects: run.listener.saw_objects || jobs.saw_objects || !is_watched,
+        };
+        (jobs.saw_sockets, jobs.saw_objects) = (false, false);
         run.listener.close();
         sys::close(run.process.pidfd);
         match self.shared.failure() {
@@ -159,7 +204,6 @@ impl Slot {
             self.clean()?;
         }
         self.was_used = true;
-        self.walk.places.own = self.own;
         let start = (self.walk.rest, self.walk.index);
         let parked = self.round();
         let at = self.walk.index;
@@ -184,7 +228,7 @@ impl Slot {
             return Err(Stop::Spoiled(spoiled::SOCKET));
         }
         if let Some(network) = &mut self.network {
-            network.renew_if_used()?;
+            network.renew_if_used(self.seen.sockets)?;
         }
         Ok(())
     }
@@ -194,7 +238,36 @@ impl Slot {
         loop {
             match self.walk.next_step()? {
                 Step::Park { cgroup } => return self.park(cgroup),
+                Step::Used { paths, are_empty } => self.look_at(paths, are_empty != 0)?,
                 step => self.walk.carry_out(&step)?,
+            }
+            self.walk.index = self.walk.index.wrapping_add(1);
+        }
+    }
+
+    /// Leaves out the steps that replace file systems and IPC namespace, where the last run has used none of them.
+    fn look_at(&mut self, paths: &'static [u8], are_empty: bool) -> Outcome {
+        let untouched = self.untouched.is_some_and(|before| {
+            let same = touched(paths) == Some(before);
+            // A clock that has not moved on since they were made would not show it.
+            same && before.iter().all(|[_, _, changed]| *changed < self.parked)
+        });
+        if untouched && are_empty && !self.seen.objects {
+            self.walk.places.own = self.own_of_the_round;
+            return self.skip_to_the_park();
+        }
+        self.walk.places.own = self.own;
+        self.paths = paths;
+        self.untouched = None;
+        Ok(())
+    }
+
+    fn skip_to_the_park(&mut self) -> Outcome {
+        loop {
+            let here = self.walk.rest;
+            if let Step::Park { .. } = self.walk.next_step()? {
+                self.walk.rest = here;
+                return Ok(());
             }
             self.walk.index = self.walk.index.wrapping_add(1);
         }
@@ -209,6 +282,11 @@ impl Slot {
         if charge.is_some_and(|file| meter::read_number(file) > self.terms.residue) {
             return Ok(Err(spoiled::MEMORY));
         }
+        if self.untouched.is_none() {
+            self.own_of_the_round = self.walk.places.own;
+            self.untouched = touched(self.paths);
+        }
+        self.parked = sys::clock_of_files();
         let source = self.walk.plan.fds.find(self.header().meter as u32)?.map(Source::Cgroup);
         let messages = Messages::always()?;
         self.walk.places.messenger = messages.theirs;
@@ -305,7 +383,7 @@ impl Slot {
 
 /// A copy of a file, so that nobody holds on to the slot's own file systems. A workload may have put anything
 /// at the path: a link leads nowhere outside, and what is no ordinary file is not opened for reading.
-fn collect(root: Fd, path: &core::ffi::CStr, most: u64) -> Result<Fd> {
+fn collect(root: Fd, path: &CStr, most: u64) -> Result<Fd> {
     let place = sys::open_in_root(root, path, abi::O_PATH | abi::O_NOFOLLOW)?;
     let stat = sys::fstat(place);
     sys::close(place);

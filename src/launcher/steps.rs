@@ -195,7 +195,7 @@ impl Walk {
             Step::SealMount { path } => mounts::seal(places, path),
             Step::EnterRoot {} => mounts::enter_root(places),
 
-            Step::StartWorkload { .. } | Step::Serve { .. } | Step::Park { .. } | Step::Collect { .. } => {
+            Step::StartWorkload { .. } | Step::Serve { .. } | Step::Park { .. } | Step::Used { .. } | Step::Collect { .. } => {
                 Err(Failure { errno: Errno(abi::EINVAL), item: item::PLAN })
             }
             Step::Unmount { path } => Ok(sys::unmount_if_mounted(path)?),

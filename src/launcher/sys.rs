@@ -670,6 +670,13 @@ pub fn now_with(pass: Pass) -> u64 {
     clock(abi::CLOCK_MONOTONIC, pass).unwrap_or_default()
 }
 
+/// The clock from which files get their times, in seconds and nanoseconds.
+pub fn clock_of_files() -> (i64, u32) {
+    let mut time = abi::Timespec::default();
+    let _ = call!(nr::CLOCK_GETTIME, abi::CLOCK_REALTIME_COARSE, &raw mut time);
+    (time.sec, time.nsec as u32)
+}
+
 /// Nanoseconds of CPU time that this process has used.
 pub fn own_cpu_time(pass: Pass) -> u64 {
     clock(abi::CLOCK_PROCESS_CPUTIME_ID, pass).unwrap_or_default()

@@ -53,7 +53,7 @@ fn system_call_numbers_are_those_of_libc() {
 #[test]
 fn constants_are_those_of_libc() {
     same! {
-        abi::EPERM => libc::EPERM, abi::E2BIG => libc::E2BIG, abi::EFBIG => libc::EFBIG,
+        abi::EPERM => libc::EPERM, abi::E2BIG => libc::E2BIG, abi::CLOCK_REALTIME_COARSE => libc::CLOCK_REALTIME_COARSE, abi::EFBIG => libc::EFBIG,
         abi::O_NONBLOCK => libc::O_NONBLOCK, abi::MFD_CLOEXEC => libc::MFD_CLOEXEC,
         abi::CLONE_NEWNET => libc::CLONE_NEWNET, abi::STATX_BASIC_STATS => libc::STATX_BASIC_STATS, abi::EAGAIN => libc::EAGAIN,
         abi::MAP_NORESERVE => libc::MAP_NORESERVE, abi::MADV_DONTNEED => libc::MADV_DONTNEED,

@@ -119,6 +119,12 @@ pub(crate) fn beside(merged: &Description, workload: &Plan, socket: Resource) ->
                 plan.steps.extend(rlimits(merged, &workload.steps));
             }
             Step::Execute { .. } => plan.execute(&merged.program)?,
+            Step::AwaitRun {} => {
+                plan.descriptors(&merged.stdio);
+                plan.working_directory(&merged.program)?;
+                plan.steps.extend(rlimits(merged, &workload.steps));
+                plan.execute(&merged.program)?;
+            }
             step => plan.steps.push(step.clone()),
         }
     }

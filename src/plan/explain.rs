@@ -107,6 +107,10 @@ impl Step {
             }
             Step::Symlink { target, path } => format!("{} -> {}", text(path), text(target)),
             Step::Mask { path } | Step::ReadOnly { path } => format!("/proc/{}", text(path)),
+            Step::Used { paths, .. } => {
+                let paths = paths.split(|byte| *byte == 0).filter(|path| !path.is_empty());
+                paths.map(String::from_utf8_lossy).collect::<Vec<_>>().join(" ")
+            }
             Step::Collect { path, most } => format!("{} (at most {most} bytes)", text(path)),
             Step::SealMount { path }
             | Step::Unmount { path }
@@ -140,6 +144,7 @@ impl Step {
                     listener::KILL => ", init ends the container",
                     listener::REPORT => ", denies nothing and reports",
                     listener::HOST => ", the host program decides",
+                    listener::WATCH => ", init hears of what has to be replaced",
                     _ => "",
                 };
                 format!("{} instructions{purpose}", program.len() / size_of::<libc::sock_filter>())

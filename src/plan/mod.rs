@@ -141,7 +141,10 @@ enum Purpose {
     /// One workload.
     Container,
     /// One command after another, that come later.
-    Slot,
+    Slot {
+        /// Whether init hears of what it has to replace.
+        watch: bool,
+    },
 }
 
 impl Builder<'_> {
@@ -164,7 +167,7 @@ pub(crate) fn build(container: &Description, facts: &Facts) -> Result<Plan> {
 
 /// Makes the plan of a slot for commands in a container that has been validated.
 pub(crate) fn build_slot(container: &Description, facts: &Facts, serving: Serving) -> Result<SlotPlan> {
-    let slot = build_for(Purpose::Slot, container, facts)?.into_slot(serving);
+    let slot = build_for(Purpose::Slot { watch: serving.watch }, container, facts)?.into_slot(serving);
     slot.plan.check_size()?;
     Ok(slot)
 }
@@ -209,16 +212,15 @@ impl Plan {
         Err(Error::invalid("plan", what))
     }
 
-    /// Lets go of descriptors that have been sent.
-    pub fn forget_what_was_given(&mut self) {
-        for resource in self.resources.iter_mut().filter(|resource| !resource.is_of_cgroup()) {
-            *resource = Resource::Nothing;
-        }
+    /// The steps alone, for what is said about them.
+    pub fn without_descriptors(self) -> Plan {
+        Plan { resources: Vec::new(), ..self }
     }
 
     /// What is left of the plan once its workload runs: the steps by which that came to be, and what they need.
     pub fn of_the_workload(mut self) -> Plan {
-        let start = self.steps.iter().position(|step| matches!(step, Step::StartWorkload { .. }));
+        let is_start = |step: &Step| matches!(step, Step::StartWorkload { .. } | Step::Park { .. });
+        let start = self.steps.iter().position(is_start);
         self.steps.drain(..start.map_or(0, |start| start + 1));
         for resource in &mut self.resources {
             if !resource.is_needed_again() {

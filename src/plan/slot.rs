@@ -26,6 +26,8 @@ pub(crate) struct Serving {
     pub charge: Option<Resource>,
     /// What a group without processes may be charged for.
     pub residue: u64,
+    /// Whether init is to hear of what leaves no trace that it could find.
+    pub watch: bool,
 }
 
 impl Builder<'_> {
@@ -46,7 +48,12 @@ impl Builder<'_> {
             }
             base.push(step);
         }
-        let own: Vec<Step> = steps.collect();
+        let mut own: Vec<Step> = steps.collect();
+        if renewable {
+            // Init gives them up once for all its processes.
+            let keeps = own.iter().position(|step| matches!(step, Step::BoundingSet { .. }));
+            base.extend(keeps.map(|index| own.remove(index)));
+        }
         let (base, again) = if renewable { split(base, has_own_ipc) } else { (base, Vec::new()) };
         self.plan.steps = base;
         self.push(Step::Serve { runs, charge, residue: serving.residue, network });
@@ -132,7 +139,7 @@ fn lies_below(inner: &CStr, outer: &CStr) -> bool {
 fn split(steps: Vec<Step>, has_own_ipc: bool) -> (Vec<Step>, Vec<Step>) {
     let sealed: BTreeSet<CString> = sealed(&steps).into_iter().map(CStr::to_owned).collect();
     let mut fresh: Vec<CString> = Vec::new();
-    let (mut base, mut again) = (Vec::new(), Vec::new());
+    let (mut base, mut again, mut forget) = (Vec::new(), Vec::new(), None);
     for step in steps {
         match &step {
             Step::Tmpfs { target, attributes, .. } if is_writable(*attributes) && !sealed.contains(target) => {
@@ -148,7 +155,7 @@ fn split(steps: Vec<Step>, has_own_ipc: bool) -> (Vec<Step>, Vec<Step>) {
             step_in_it if made(step_in_it).is_some_and(|path| lies_in(path, &fresh)) => again.push(step),
             Step::Proc { target, .. } => {
                 let flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
-                again.push(Step::Forget { path: target.clone(), flags });
+                forget = Some(Step::Forget { path: target.clone(), flags });
                 base.push(step);
                 // What init has used, and since when it runs, tells of earlier runs.
                 base.push(Step::Mask { path: c"1".into() });
@@ -156,9 +163,13 @@ fn split(steps: Vec<Step>, has_own_ipc: bool) -> (Vec<Step>, Vec<Step>) {
             _ => base.push(step),
         }
     }
+    // What lies in a file system can be changed without a trace on its root.
+    let are_empty = u32::from(!again.iter().any(|step| made(step).is_some()));
+    let paths = fresh.iter().map(CString::as_c_str).flat_map(CStr::to_bytes_with_nul).copied().collect();
+    let look = Step::Used { paths, are_empty };
     let unmounts = fresh.into_iter().map(|path| Step::Unmount { path });
     let ipc = has_own_ipc.then_some(Step::Unshare { kinds: Namespaces::IPC.bits() });
-    (base, unmounts.chain(ipc).chain(again).collect())
+    (base, forget.into_iter().chain([look]).chain(unmounts).chain(ipc).chain(again).collect())
 }
 
 fn lies_in(path: &CStr, file_systems: &[CString]) -> bool {

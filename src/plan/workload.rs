@@ -52,7 +52,7 @@ impl<'a> Builder<'a> {
                 self.plan.execute(&self.container.program)
             }
             // The rest comes with each run.
-            Purpose::Slot => {
+            Purpose::Slot { .. } => {
                 self.push(Step::AwaitRun {});
                 Ok(())
             }
@@ -64,12 +64,13 @@ impl<'a> Builder<'a> {
     fn comes_late(&self, limit: &Step) -> bool {
         let of_files =
             matches!(limit, Step::ResourceLimit { resource, .. } if *resource == Limited::OpenFiles.number());
-        let needs_some = self.plan.listener != Listener::None || self.purpose == Purpose::Slot;
+        let needs_some = self.plan.listener != Listener::None || self.purpose != Purpose::Container;
         of_files && needs_some && self.plan.id_maps.is_some()
     }
 
     pub(super) fn filter(&self) -> Result<Option<&'a Filter>> {
-        let circumstances = circumstances(self.container, self.facts.kernel, Some(self.facts.pass));
+        let mut circumstances = circumstances(self.container, self.facts.kernel, Some(self.facts.pass));
+        circumstances.watch = self.purpose == Purpose::Slot { watch: true };
         self.container.seccomp.filter(&circumstances)
     }
 
@@ -278,7 +279,7 @@ pub(crate) fn circumstances(
     pass: Option<[u64; 3]>,
 ) -> Circumstances {
     let capabilities = container.identity.capabilities.bounding;
-    Circumstances { architecture: Architecture::NATIVE, pass, capabilities, kernel }
+    Circumstances { architecture: Architecture::NATIVE, pass, watch: false, capabilities, kernel }
 }
 
 /// The paths at which a program may be, as execvp(3) has it.
