@@ -4,12 +4,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let n: usize = std::env::args().nth(1).map_or(5, |n| n.parse().unwrap());
     let prog = std::env::args().nth(2).unwrap_or("/bin/true".into());
     let mut c = Container::new();
-    if std::env::args().nth(3).is_some() { c = c.memory_limit(64 << 20).pids_limit(32); }
+    if std::env::args().nth(3).is_some() {
+        c = c.memory_limit(64 << 20).pids_limit(32);
+    }
     c = c.bind_read_only("/tmp/x", "/x");
     let pool = Pool::new(&c, 1)?;
     for i in 0..n.min(3) {
         let out = pool.output(&Command::new("sh").args(["-c", "echo $$; cat /proc/self/stat | cut -c1-20; echo hi >/tmp/x; ls -la /tmp; ls /proc | head -3; ipcmk -M 100"]))?;
-        println!("{i} {:?} {} {}", out.report.cause(), String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+        println!(
+            "{i} {:?} {} {}",
+            out.report.cause(),
+            String::from_utf8_lossy(&out.stdout),
+            String::from_utf8_lossy(&out.stderr)
+        );
     }
     let mut times = vec![];
     let cmd = Command::new(&prog);
@@ -25,10 +32,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut plain = vec![];
     for _ in 0..n {
         let t = Instant::now();
-        assert!(std::process::Command::new(prog.replace("/x/","/tmp/x/")).status()?.success());
+        assert!(std::process::Command::new(prog.replace("/x/", "/tmp/x/")).status()?.success());
         plain.push(t.elapsed());
     }
     plain.sort();
-    println!("warm median {:?} plain {:?} ratio {:.3}", times[n/2], plain[n/2], times[n/2].as_secs_f64()/plain[n/2].as_secs_f64());
+    println!(
+        "warm median {:?} plain {:?} ratio {:.3}",
+        times[n / 2],
+        plain[n / 2],
+        times[n / 2].as_secs_f64() / plain[n / 2].as_secs_f64()
+    );
     Ok(())
 }

@@ -299,13 +299,13 @@ mod launcher;
 #[cfg(test)]
 mod wire_tests;
 
+pub use command::Command;
 pub use config::{
     Bind, Capabilities, CapabilitySets, IdMap, IdMapping, IoLimit, Limit, NamespaceSource, Namespaces,
     Overlay, Proc, Resource, Securebits, Stdio, Tmpfs,
 };
 #[cfg(feature = "landlock")]
 pub use config::{FileAccess, Landlock, LandlockAbi};
-pub use command::Command;
 pub use container::Container;
 pub use error::{Error, ErrorKind, Result};
 pub use host::{Child, Exec, Notification, Notifier, Output, OutputFile, Pool};

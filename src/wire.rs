@@ -74,8 +74,7 @@ impl Header {
         let (body, scratch, fds) = (self.body, self.scratch, self.fds);
         let (wall, cpu, cpus) = (self.wall_limit, self.cpu_limit, self.cpus);
         let (meter, killer, listener) = (self.meter, self.killer, self.listener);
-        let words =
-            [body, scratch, fds, wall, cpu, cpus, meter, killer, offset, listener, self.announce];
+        let words = [body, scratch, fds, wall, cpu, cpus, meter, killer, offset, listener, self.announce];
         put_words(&mut out, &words);
         out
     }

@@ -3,7 +3,9 @@
 use std::ffi::{CStr, CString};
 
 use crate::plan::Step as HostStep;
-use crate::wire::{Calls, Command, End, Ending, Header, NO_FD, Put, Reader, Record, Sink, Step, listener, spoiled};
+use crate::wire::{
+    Calls, Command, End, Ending, Header, NO_FD, Put, Reader, Record, Sink, Step, listener, spoiled,
+};
 
 struct Bytes(Vec<u8>);
 

@@ -321,7 +321,7 @@ impl Running {
     pub fn send(&self, command: Command) -> io::Result<()> {
         match &self.link {
             Some(link) => link.channel.send(command),
-            None => Err(io::ErrorKind::BrokenPipe.into()),
+            None => Err(io::Error::from_raw_os_error(libc::EPIPE)),
         }
     }
 

@@ -90,14 +90,23 @@ impl Child {
         let socket = Resource::Given(Arc::new(theirs));
         let plan = plan::beside(&merged, &template.workload, socket)?;
         if plan.encode().len() + plan.scratch > MOST {
-            return Err(Error::new(ErrorKind::InvalidInput, "exec", "arguments and environment are too long"));
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "exec",
+                "arguments and environment are too long",
+            ));
         }
         let streams = open_streams(&merged.stdio, input, output)?;
         output_is_captured(&merged, &streams)?;
         let opened = Opened::open(&plan, Some(&streams), &link.groups)?;
-        let init = link.init.try_clone().map_err(|error| Error::io("host", "a descriptor of init", &error))?;
+        let init =
+            link.init.try_clone().map_err(|error| Error::io("host", "a descriptor of init", &error))?;
         link.send_with_plan(wire::Command::Exec, &plan, &opened.numbers).map_err(|error| {
-            if matches!(error.raw_os_error(), Some(libc::EPIPE | libc::ECONNRESET)) { has_ended() } else { error }
+            if matches!(error.raw_os_error(), Some(libc::EPIPE | libc::ECONNRESET)) {
+                has_ended()
+            } else {
+                error
+            }
         })?;
         // The other end of the socket must be init's alone, or its end would not be seen.
         let what_failed = plan.without_descriptors();

@@ -180,7 +180,9 @@ impl Pool {
         };
         let workload = slot.terms.own.clone();
         let (mut link, waiting, slot) = slot.vacate();
-        let Some(waiting) = waiting else { return Err(Error::errno("pool", "a slot without process", libc::ESRCH)) };
+        let Some(waiting) = waiting else {
+            return Err(Error::errno("pool", "a slot without process", libc::ESRCH));
+        };
         link.berth = Some(Box::new(Berth { stock: stock.clone(), slot, plan: run, collected }));
         let template = Template { container: merged.into(), workload };
         let mut child = Child::new(link, waiting, streams, terms, template);
@@ -332,4 +334,3 @@ impl State {
         }
     }
 }
-

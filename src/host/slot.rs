@@ -83,9 +83,8 @@ impl Slot {
         plan::validate(&container)?;
         let layout = cgroup::plan(&container.limits)?;
         let facts = facts::gather(&container, &layout)?;
-        let (ours, theirs) =
-            socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)
-                .map_err(|errno| Error::errno("host", "a socket pair", errno as i32))?;
+        let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)
+            .map_err(|errno| Error::errno("host", "a socket pair", errno as i32))?;
         let serving = Serving {
             runs: Resource::Given(Arc::new(theirs)),
             charge: layout.charge().map(|(index, file)| Resource::CgroupFile(index, file)),
@@ -136,7 +135,12 @@ impl Slot {
             return self.renew();
         }
         let numbers: Vec<_> = files.iter().map(std::os::fd::AsRawFd::as_raw_fd).collect();
-        self.link.send_with(Command::Renew(count), &header(&Plan::empty(), &indexes, &numbers), &numbers, &indexes)?;
+        self.link.send_with(
+            Command::Renew(count),
+            &header(&Plan::empty(), &indexes, &numbers),
+            &numbers,
+            &indexes,
+        )?;
         self.link.groups.remove();
         self.link.groups = groups;
         self.terms.layout = layout;
@@ -198,7 +202,11 @@ impl Slot {
         let opened = Opened::open(run, Some(streams), &self.link.groups)?;
         let body = run.encode();
         if body.len() + run.scratch > MOST {
-            return Err(Error::new(ErrorKind::InvalidInput, "exec", "arguments and environment are too long"));
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "exec",
+                "arguments and environment are too long",
+            ));
         }
         let mut header = header(run, &body, &opened.numbers);
         header.announce = u64::from(announce);

@@ -155,7 +155,9 @@ impl Opened {
         let mut opened = Opened { numbers: Vec::new(), _owned: Vec::new(), _shared: Vec::new() };
         for resource in &plan.resources {
             match resource {
-                Resource::Nothing => return Err(Error::errno("host", "a descriptor of the past", libc::EBADF)),
+                Resource::Nothing => {
+                    return Err(Error::errno("host", "a descriptor of the past", libc::EBADF));
+                }
                 Resource::Stream(number) => {
                     let stream = streams.map_or(-1, |streams| streams[*number].number());
                     opened.numbers.push(stream);

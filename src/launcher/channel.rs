@@ -109,12 +109,7 @@ pub fn send_with(record: &Record, fd: Fd) -> Result<()> {
 /// Tells of a process, with its pidfd, and with its process id, which the kernel translates to the
 /// host's PID namespace. To vouch for another process needs CAP_SYS_ADMIN where the PID namespace belongs;
 /// where init lacks that, the host finds the number by itself. A listener that the host is to have goes along.
-pub fn introduce(
-    socket: Fd,
-    record: impl Fn(bool) -> Record,
-    process: &Spawned,
-    listener: Option<Fd>,
-) {
+pub fn introduce(socket: Fd, record: impl Fn(bool) -> Record, process: &Spawned, listener: Option<Fd>) {
     let mut control = Control::new();
     let rights = match listener {
         Some(listener) => control.write(0, abi::SCM_RIGHTS, [process.pidfd.0, listener.0]),

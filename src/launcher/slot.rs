@@ -339,7 +339,11 @@ impl Slot {
         }
     }
 
-    fn carry_out_files(&mut self, fds: &Descriptors, body: &[u8]) -> core::result::Result<(), (u32, Failure)> {
+    fn carry_out_files(
+        &mut self,
+        fds: &Descriptors,
+        body: &[u8],
+    ) -> core::result::Result<(), (u32, Failure)> {
         let places = &mut self.walk.places;
         let mut rest = Reader::new(body);
         let mut index = 0;

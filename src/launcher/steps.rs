@@ -195,9 +195,11 @@ impl Walk {
             Step::SealMount { path } => mounts::seal(places, path),
             Step::EnterRoot {} => mounts::enter_root(places),
 
-            Step::StartWorkload { .. } | Step::Serve { .. } | Step::Park { .. } | Step::Used { .. } | Step::Collect { .. } => {
-                Err(Failure { errno: Errno(abi::EINVAL), item: item::PLAN })
-            }
+            Step::StartWorkload { .. }
+            | Step::Serve { .. }
+            | Step::Park { .. }
+            | Step::Used { .. }
+            | Step::Collect { .. } => Err(Failure { errno: Errno(abi::EINVAL), item: item::PLAN }),
             Step::Unmount { path } => Ok(sys::unmount_if_mounted(path)?),
             Step::Forget { path, flags } => Ok(sys::remount(path, flags)?),
             Step::AwaitRun {} => self.await_run(),

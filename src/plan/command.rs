@@ -180,4 +180,3 @@ impl Plan {
         self.cpu_limit = limits.deadline(limits.cpu_time);
     }
 }
-

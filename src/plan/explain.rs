@@ -99,7 +99,9 @@ impl Step {
                 format!("{} (mode {mode:o}, {})", text(target), mount_attributes(*attributes))
             }
             Step::StartWorkload { cgroup: NO_FD } | Step::Park { cgroup: NO_FD } => String::new(),
-            Step::StartWorkload { .. } | Step::Park { .. } => "in its cgroup of v2, where the kernel allows it".into(),
+            Step::StartWorkload { .. } | Step::Park { .. } => {
+                "in its cgroup of v2, where the kernel allows it".into()
+            }
             Step::Overlay { target, options, .. } => format!("{} ({})", text(target), text(options)),
             Step::Proc { target, outer } => {
                 let outer = if *outer == 0 { "" } else { " (or the caller's)" };

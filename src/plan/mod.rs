@@ -24,10 +24,10 @@ use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+pub(crate) use command::{beside, files_in, files_out, run_of_slot};
 #[cfg(all(test, feature = "landlock"))]
 pub(crate) use explain::file_rights;
 pub(crate) use facts::{Caller, Facts, FileFact, Group, ViewEntry};
-pub(crate) use command::{beside, files_in, files_out, run_of_slot};
 pub(crate) use files::mount_targets;
 pub(crate) use identity::{IdMaps, MapWriter, NOBODY};
 pub(crate) use slot::{Serving, SlotPlan};

@@ -142,7 +142,9 @@ fn split(steps: Vec<Step>, has_own_ipc: bool) -> (Vec<Step>, Vec<Step>) {
     let (mut base, mut again, mut forget) = (Vec::new(), Vec::new(), None);
     for step in steps {
         match &step {
-            Step::Tmpfs { target, attributes, .. } if is_writable(*attributes) && !sealed.contains(target) => {
+            Step::Tmpfs { target, attributes, .. }
+                if is_writable(*attributes) && !sealed.contains(target) =>
+            {
                 base.push(mount_point_of(target));
                 fresh.push(target.clone());
                 again.push(step);

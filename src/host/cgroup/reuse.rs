@@ -43,9 +43,10 @@ impl Layout {
 impl Groups {
     /// Sets to zero what was counted, after a run that used so much; `false` where something cannot be.
     pub fn count_anew(&mut self, usage: &Usage) -> bool {
-        let as_new = self.groups.iter().all(|group| {
-            group.controllers.iter().all(|controller| counts_anew(group, *controller, usage))
-        });
+        let as_new = self
+            .groups
+            .iter()
+            .all(|group| group.controllers.iter().all(|controller| counts_anew(group, *controller, usage)));
         if as_new {
             self.remember_cpu_time();
         }
