@@ -971,7 +971,7 @@ steps! {
     }
     /// End with init, for a workload that is not in a PID namespace of its own.
     57 ParentDeath "parent-death" {}
-    /// Unblock all signals and set all to their default.
+    /// Unblock all signals; init has set all to their default.
     58 DefaultSignals "default-signals" {}
     /// Attach the filter of system calls (seccomp(2)).
     60 Seccomp "seccomp" {

@@ -183,8 +183,12 @@ impl Places {
 pub fn become_a_clean_process() -> Result<()> {
     // All signals stay blocked in init: as PID 1 none may hurt it, and SIGCHLD is read as an event.
     sys::set_signal_mask(u64::MAX)?;
-    // A host that ignores SIGCHLD would have init's children vanish unreaped.
-    sys::default_signal(abi::SIGCHLD)?;
+    // A host may ignore signals; no process of the container starts with one ignored, and init's children must not
+    // vanish unreaped.
+    for signal in 1..=abi::LAST_SIGNAL {
+        // EINVAL for SIGKILL and SIGSTOP, which cannot be changed and need not be.
+        let _ = sys::default_signal(signal);
+    }
     sys::close_at_exec(Fd(CONTROL_FD))?;
     // The host's standard streams go; the numbers stay taken, so that nothing opened later lands on them.
     for number in 0..CONTROL_FD {

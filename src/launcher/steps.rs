@@ -233,7 +233,7 @@ impl Walk {
             Step::NoNewPrivs {} => Ok(sys::prctl(abi::PR_SET_NO_NEW_PRIVS, 1)?),
             Step::WorkingDirectory { path } => Ok(sys::chdir_with(path, self.pass)?),
             Step::ParentDeath {} => Ok(sys::prctl(abi::PR_SET_PDEATHSIG, abi::SIGKILL as usize)?),
-            Step::DefaultSignals {} => Ok(workload::default_signals()?),
+            Step::DefaultSignals {} => Ok(sys::set_signal_mask(0)?),
             Step::LandlockRule { fd, path, access } => landlock::add_rule(fds.get(fd)?, path, access),
             Step::LandlockRestrict { fd, .. } => Ok(sys::landlock_restrict_self(fds.get(fd)?)?),
             Step::Seccomp { program, listener, pass_1, pass_2, pass_3 } => {

@@ -5,17 +5,8 @@ use core::ffi::CStr;
 use super::abi;
 use super::channel::Reporter;
 use super::state::{Failure, Outcome};
-use super::sys::{self, Errno, Pass, PointerTable, Result};
+use super::sys::{self, Errno, Pass, PointerTable};
 use crate::wire::item;
-
-/// The host may ignore or block signals; its workload starts with none ignored or blocked.
-pub fn default_signals() -> Result<()> {
-    for signal in 1..=abi::LAST_SIGNAL {
-        // EINVAL for SIGKILL and SIGSTOP, which cannot be changed and need not be.
-        let _ = sys::default_signal(signal);
-    }
-    sys::set_signal_mask(0)
-}
 
 /// How many strings of each kind an exec step has.
 pub struct Counts {
