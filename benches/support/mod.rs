@@ -9,4 +9,5 @@ pub mod options;
 pub mod peers;
 pub mod run;
 pub mod steps;
+pub mod system;
 pub mod worker;
