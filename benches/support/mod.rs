@@ -7,6 +7,7 @@ pub mod floor;
 pub mod measure;
 pub mod options;
 pub mod peers;
+pub mod plot;
 pub mod run;
 pub mod steps;
 pub mod system;
