@@ -3,12 +3,14 @@
 use std::error::Error;
 use std::hint::black_box;
 use std::path::Path;
+use std::process::Command;
 
 use cofferdam::{Child, Container, Error as Failure, Stdio};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::contenders::run;
 use super::setting::Setting;
+use crate::support::bystander::Host;
 use crate::support::c;
 use crate::support::measure::{self, Contestant};
 use crate::support::plot::{Line, Plot};
@@ -35,15 +37,18 @@ pub fn measure(
     touch_memory(quick)?;
     let idle = container(&c::compile(setting.directory.path(), "idle", IDLE)?);
     let idle = idle.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // Started before there are descriptors that it would inherit and close.
+    let mut other = Host::start(1, &setting.program, &[])?;
     let mut children = Vec::new();
-    let mut lines = [Line::new("a run in a container"), Line::new("posix_spawn, without a container")];
+    let mut lines = NAMES.map(Line::new);
     for count in counts {
         fill(&mut children, &idle, *count)?;
-        let samples = beside(setting, quick);
+        let samples = beside(setting, &mut other, quick);
         summary.push(format!("FIGURE live_{count}_us {:.0}", samples.figure(0)));
-        summary.push(format!("RATIO live_{count}_over_posix_spawn {:.3}", samples.ratio(0, 1)));
-        lines[0].points.push((*count as f64, samples.figure(0)));
-        lines[1].points.push((*count as f64, samples.figure(1)));
+        summary.push(format!("RATIO live_{count}_over_other_host {:.3}", samples.ratio(0, 1)));
+        for (index, line) in lines.iter_mut().enumerate() {
+            line.points.push((*count as f64, samples.figure(index)));
+        }
     }
     Plot { title: "A run, beside containers that live", x: "containers that live", lines: &lines }
         .write(plots, "latency-by-live-containers.svg")
@@ -56,11 +61,18 @@ fn fill(children: &mut Vec<Child>, idle: &Container, count: usize) -> Result<(),
     Ok(())
 }
 
-/// The plain program in turn with it says what the machine does meanwhile.
-fn beside(setting: &Setting, quick: bool) -> measure::Samples {
-    let mut plain = std::process::Command::new(&setting.program);
-    let mut contestants: [Contestant<'_>; 2] =
-        [Box::new(|| contained(&setting.container)), Box::new(|| run(&mut plain))];
+/// Who holds the containers, a host program that holds none, and the former without a container.
+const NAMES: [&str; 3] =
+    ["a run by their host program", "a run by another host program", "posix_spawn by the first"];
+
+/// What a machine with so many containers takes for a run, the other host says; the first has more descriptors.
+fn beside(setting: &Setting, other: &mut Host, quick: bool) -> measure::Samples {
+    let mut plain = Command::new(&setting.program);
+    let mut contestants: [Contestant<'_>; 3] = [
+        Box::new(|| contained(&setting.container)),
+        Box::new(|| other.run().expect("a run in another host").time),
+        Box::new(|| run(&mut plain)),
+    ];
     measure::interleave(&mut contestants, measure::seconds(quick, 2))
 }
 

@@ -59,7 +59,8 @@ impl Plot<'_> {
             series.label(line.name).legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color));
             chart.draw_series(points().map(|point| Circle::new(point, 3, color.filled())))?;
         }
-        chart.configure_series_labels().border_style(BLACK).background_style(WHITE).draw()?;
+        let mut names = chart.configure_series_labels();
+        names.position(SeriesLabelPosition::UpperRight).background_style(WHITE).draw()?;
         Ok(())
     }
 
@@ -67,9 +68,9 @@ impl Plot<'_> {
         self.points().map(|point| point.0).fold(1.0, f64::max)
     }
 
-    /// The axis begins at nothing, so that the eye compares lengths.
+    /// The axis begins at nothing, so that the eye compares lengths; above the lines is place for their names.
     fn top(&self) -> f64 {
-        self.points().map(|point| point.1).fold(0.0, f64::max) * 1.2
+        self.points().map(|point| point.1).fold(0.0, f64::max) * 1.4
     }
 
     fn points(&self) -> impl Iterator<Item = &(f64, f64)> {
