@@ -37,6 +37,9 @@ struct Arguments {
     /// Write the plots there, as SVG.
     #[arg(long)]
     plots: Option<PathBuf>,
+    /// At most so many containers that live at once.
+    #[arg(long, default_value_t = 5000)]
+    most: usize,
     #[command(flatten)]
     common: Common,
     #[command(flatten)]
@@ -82,7 +85,8 @@ fn measure(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         hosts::measure(&setting.program, quick, plots, &mut summary)?;
     }
     if wanted(Part::Live) {
-        live::measure(&setting, quick, plots, &mut summary)?;
+        let most = if quick { arguments.most.min(100) } else { arguments.most };
+        live::measure(&setting, most, plots, &mut summary)?;
     }
     println!();
     summary.iter().for_each(|line| println!("{line}"));

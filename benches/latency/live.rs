@@ -26,11 +26,11 @@ const TOUCHED: u64 = 6 << 10;
 
 pub fn measure(
     setting: &Setting,
-    quick: bool,
+    most: usize,
     plots: Option<&Path>,
     summary: &mut Vec<String>,
 ) -> Result<(), Box<dyn Error>> {
-    let counts = if quick { &COUNTS[..3] } else { COUNTS };
+    let quick = most <= 100;
     // Each that lives has descriptors of the host program.
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
@@ -41,7 +41,7 @@ pub fn measure(
     let mut other = Host::start(1, &setting.program, &[])?;
     let mut children = Vec::new();
     let mut lines = NAMES.map(Line::new);
-    for count in counts {
+    for count in COUNTS.iter().filter(|count| **count <= most) {
         fill(&mut children, &idle, *count)?;
         let samples = beside(setting, &mut other, quick);
         summary.push(format!("FIGURE live_{count}_us {:.0}", samples.figure(0)));
