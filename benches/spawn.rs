@@ -12,7 +12,6 @@
 //! bubblewrap is measured where it is installed. `docs/performance.md` says what the results mean.
 
 use std::error::Error;
-use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
@@ -23,6 +22,7 @@ use support::bystander::{self, Host};
 use support::measure::{self, Contestant};
 use support::options::{self, Common, Hosted};
 use support::run::{PLACE, contained, container};
+use support::system::free_memory;
 use support::{c, floor, peers};
 
 #[allow(dead_code)]
@@ -116,13 +116,6 @@ fn measured_memory(program: &Path) -> Result<(), Box<dyn Error>> {
     println!("FIGURE maxrss_kib {}", in_medium >> 10);
     println!("RATIO maxrss {:.3}", in_medium as f64 / in_small as f64);
     Ok(())
-}
-
-/// `MemAvailable` of proc_meminfo(5), in MiB.
-fn free_memory() -> Result<u64, Box<dyn Error>> {
-    let text = fs::read_to_string("/proc/meminfo")?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:")?.trim().strip_suffix(" kB"));
-    Ok(line.ok_or("/proc/meminfo has no MemAvailable")?.trim().parse::<u64>()? >> 10)
 }
 
 /// Other tools doing comparable work.

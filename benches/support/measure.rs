@@ -70,6 +70,11 @@ pub fn interleave(contestants: &mut [Contestant<'_>], time: Duration) -> Samples
     Samples { times }
 }
 
+/// How long to measure: less than half a second for CI.
+pub fn seconds(quick: bool, otherwise: u64) -> Duration {
+    if quick { Duration::from_millis(300) } else { Duration::from_secs(otherwise) }
+}
+
 /// Times one run.
 pub fn time(run: impl FnOnce()) -> Duration {
     let start = Instant::now();

@@ -7,6 +7,8 @@ pub mod floor;
 pub mod measure;
 pub mod options;
 pub mod peers;
+pub mod plot;
 pub mod run;
 pub mod steps;
+pub mod system;
 pub mod worker;

@@ -39,13 +39,14 @@ fn view(step: &Step) -> Option<[String; 3]> {
 }
 
 /// Runs it once: a peer that fails here is left out, with what it said.
-fn works(command: &mut Command) -> Result<(), String> {
+pub fn works(command: &mut Command) -> Result<(), String> {
     let output = command.output().map_err(|error| error.to_string())?;
     let said = String::from_utf8_lossy(&output.stderr);
     if output.status.success() { Ok(()) } else { Err(said.trim().replace('\n', "; ")) }
 }
 
-fn installed(name: &str) -> Option<PathBuf> {
+/// The file that a command of this name is.
+pub fn installed(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|directory| directory.join(name)).find(|file| Path::is_file(file))
 }

@@ -9,8 +9,8 @@ use cofferdam::{Child, Container, Notifier};
 
 /// Each line that it reads is a request, and each that it writes the nanoseconds that the work took.
 pub struct Worker {
-    requests: Box<dyn Write>,
-    answers: Box<dyn BufRead>,
+    requests: Box<dyn Write + Send>,
+    answers: Box<dyn BufRead + Send>,
     process: Process,
 }
 
@@ -34,8 +34,8 @@ impl Worker {
     }
 
     fn new(
-        requests: Option<impl Write + 'static>,
-        answers: Option<impl Read + 'static>,
+        requests: Option<impl Write + Send + 'static>,
+        answers: Option<impl Read + Send + 'static>,
         process: Process,
     ) -> Result<Self, Box<dyn Error>> {
         let (Some(requests), Some(answers)) = (requests, answers) else { return Err("no pipes".into()) };
