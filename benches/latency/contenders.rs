@@ -1,9 +1,9 @@
 //! Those who run the same program.
 
-use std::process::Command;
+use std::process::Command as Program;
 use std::time::Duration;
 
-use cofferdam::Container;
+use cofferdam::{Child, Command, Container};
 
 use super::setting::Setting;
 use super::{oci, peers};
@@ -37,8 +37,8 @@ pub fn all(setting: &Setting) -> Vec<Contender<'_>> {
     let cold = |name, make| Contender { group: "cold", name, make };
     let warm = |name, make| Contender { group: "warm", name, make };
     vec![
-        cold("posix_spawn", command(|| Ok(Command::new(&setting.program)))),
-        cold("bare", command(|| Ok(Command::new(&setting.bare)))),
+        cold("posix_spawn", command(|| Ok(Program::new(&setting.program)))),
+        cold("bare", command(|| Ok(Program::new(&setting.bare)))),
         cold("cold", container(&setting.container)),
         cold("cold_limits", container(&setting.limited)),
         cold("bubblewrap", command(|| crate::support::peers::bubblewrap(&setting.explained, PLACE))),
@@ -49,6 +49,8 @@ pub fn all(setting: &Setting) -> Vec<Contender<'_>> {
         cold("go_sandbox", Box::new(|| peers::go_sandbox("cold", setting))),
         cold("go_sandbox_limits", Box::new(|| peers::go_sandbox("limits", setting))),
         cold("go_sandbox_few_limits", Box::new(|| peers::go_sandbox("few", setting))),
+        warm("warm", Box::new(|| pooled(setting))),
+        warm("exec", Box::new(|| Ok(each(|| beside(&setting.running))))),
         warm("go_sandbox_pool", Box::new(|| peers::go_sandbox("pool", setting))),
     ]
 }
@@ -73,8 +75,25 @@ fn container(container: &Container) -> Make<'_> {
     })
 }
 
+/// Runs in a pool, with limits.
+fn pooled(setting: &Setting) -> Result<Runner<'_>, String> {
+    let pool = setting.pool.as_ref().map_err(String::clone)?;
+    let command = Command::new(PLACE);
+    Ok(each(move || {
+        measure::time(|| assert!(pool.run(&command).expect("a run that worked before").success()))
+    }))
+}
+
+/// A command beside a workload.
+fn beside(running: &Child) -> Duration {
+    measure::time(|| {
+        let report = running.exec(&Command::new(PLACE)).and_then(|mut command| command.wait());
+        assert!(report.expect("a command that worked before").success());
+    })
+}
+
 /// Runs of a program, as std makes them: a vfork-style spawn, and a wait.
-fn command<'a>(command: impl Fn() -> Result<Command, String> + 'a) -> Make<'a> {
+fn command<'a>(command: impl Fn() -> Result<Program, String> + 'a) -> Make<'a> {
     Box::new(move || {
         let mut command = command()?;
         Ok(each(move || run(&mut command)))
@@ -82,7 +101,7 @@ fn command<'a>(command: impl Fn() -> Result<Command, String> + 'a) -> Make<'a> {
 }
 
 /// Runs a program, which must succeed.
-pub fn run(command: &mut Command) -> Duration {
+pub fn run(command: &mut Program) -> Duration {
     measure::time(|| {
         let status = command.status().expect("a program that ran a moment ago");
         assert!(status.success(), "{command:?} ended with {status}");

@@ -18,6 +18,10 @@ const TARGETS: &[Target] = &[
     ("cold_over_go_sandbox", ["cold", "go_sandbox"], ""),
     ("cold_limits_over_go_sandbox", ["cold_limits", "go_sandbox_limits"], " (at most 0.75)"),
     ("cold_limits_over_go_sandbox_few", ["cold_limits", "go_sandbox_few_limits"], ""),
+    ("warm_noop", ["warm", "posix_spawn"], " (at most 1.3)"),
+    ("exec_noop", ["exec", "posix_spawn"], " (at most 1.3)"),
+    ("warm_over_cold_limits", ["warm", "cold_limits"], ""),
+    ("warm_over_go_sandbox_pool", ["warm", "go_sandbox_pool"], ""),
     ("go_sandbox_pool_over_posix_spawn", ["go_sandbox_pool", "posix_spawn"], ""),
 ];
 

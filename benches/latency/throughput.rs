@@ -10,8 +10,10 @@ use crate::support::measure;
 /// Who is measured.
 const CONTENDERS: &[&str] = &[
     "posix_spawn",
+    "warm",
     "cold",
     "cold_limits",
+    "go_sandbox_pool",
     "bubblewrap",
     "hakoniwa_limits",
     "go_sandbox",
@@ -20,6 +22,8 @@ const CONTENDERS: &[&str] = &[
 
 /// The name of a quotient, its two sides, and what it should be.
 const TARGETS: &[(&str, [&str; 2], &str)] = &[
+    ("throughput_warm", ["warm", "posix_spawn"], " (at least 0.6)"),
+    ("throughput_warm_over_go_sandbox_pool", ["warm", "go_sandbox_pool"], ""),
     ("throughput_cold_over_posix_spawn", ["cold", "posix_spawn"], ""),
     ("throughput_cold_over_go_sandbox", ["cold", "go_sandbox"], " (at least 1.1)"),
     ("throughput_cold_limits_over_go_sandbox", ["cold_limits", "go_sandbox_limits"], ""),
