@@ -218,7 +218,7 @@
 //! ```
 //!
 //! Errors that arise before or beside the steps use the names `rootfs`, `limits`, `host`, `clone`,
-//! `launcher`, `wait`, `output`, `kill`, `signal`, `detach`, `pause`, `resume`, `disk` and `landlock`. [`Host::probe`] tries in advance what this
+//! `launcher`, `group`, `wait`, `output`, `kill`, `signal`, `detach`, `pause`, `resume`, `disk` and `landlock`. [`Host::probe`] tries in advance what this
 //! host allows, and gives the same errors.
 //!
 //! # Root and ordinary users
@@ -285,6 +285,7 @@
 mod config;
 mod container;
 mod error;
+mod group;
 mod host;
 mod plan;
 mod probe;
@@ -300,13 +301,14 @@ mod wire_tests;
 
 pub use config::{
     Bind, Capabilities, CapabilitySets, IdMap, IdMapping, IoLimit, Limit, NamespaceSource, Namespaces,
-    Overlay, Proc, Resource, Securebits, Stdio, Tmpfs,
+    Overlay, Proc, Resource, Securebits, Stdio, Stream, Tee, Tmpfs,
 };
 #[cfg(feature = "landlock")]
 pub use config::{FileAccess, Landlock, LandlockAbi};
 pub use container::Container;
 pub use error::{Error, ErrorKind, Result};
-pub use host::{Child, Notification, Notifier, Output};
+pub use group::Group;
+pub use host::{Child, GroupOutcome, MemberEnd, Notification, Notifier, Output, RunningGroup, Teed};
 pub use probe::{Feature, Finding, Host};
 pub use report::{Cause, Enforcement, Report};
 pub use seccomp::{Comparison, Seccomp, SeccompAction, Syscall, SyscallGroup, SyscallRule};

@@ -8,6 +8,7 @@ pub(crate) mod mounts;
 pub(crate) mod namespaces;
 pub(crate) mod program;
 pub(crate) mod stdio;
+pub(crate) mod wiring;
 
 pub use identity::{Capabilities, CapabilitySets, IdMap, IdMapping, Resource, Securebits};
 #[cfg(feature = "landlock")]
@@ -16,6 +17,7 @@ pub use limits::{IoLimit, Limit};
 pub use mounts::{Bind, Overlay, Proc, Tmpfs};
 pub use namespaces::{NamespaceSource, Namespaces};
 pub use stdio::Stdio;
+pub use wiring::{Stream, Tee};
 
 use std::ffi::OsString;
 

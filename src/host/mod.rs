@@ -7,6 +7,7 @@ mod child;
 mod control;
 mod diagnose;
 mod facts;
+mod group;
 mod id_maps;
 #[cfg(feature = "landlock")]
 mod landlock;
@@ -19,9 +20,11 @@ mod sys;
 mod terms;
 
 pub use child::{Child, Output};
+pub use group::{GroupOutcome, MemberEnd, RunningGroup, Teed};
 pub use notifier::{Notification, Notifier};
 
 pub(crate) use facts::{privileged, seccomp_works};
+pub(crate) use group::spawn as spawn_group;
 #[cfg(feature = "landlock")]
 pub(crate) use landlock::require as require_landlock;
 pub(crate) use spawn::{explain, rehearse, rehearse_limits, seccomp_program, spawn};
