@@ -38,6 +38,9 @@ use crate::host::{self, RunningGroup};
 /// [`next_end`](RunningGroup::next_end) or [`wait_timeout`](RunningGroup::wait_timeout). Until then there is room
 /// for what the two pipes hold, 64 KiB each.
 ///
+/// Workloads that work together can use a plain connection both ways, because each can open its end anew through
+/// `/proc/self/fd`, for reading or for writing. A tee passes bytes one way only, and what it keeps is what it passed.
+///
 /// Both kinds end as pipes do. When all who had an output open have closed it or ended, its reader sees the end of
 /// the file after the last byte. When all who had an input open have, its writer is ended by `SIGPIPE`, or, if it
 /// ignores that, gets `EPIPE`, unless the tee [drains](Tee::drain). Other processes of a member keep its streams
@@ -52,9 +55,10 @@ use crate::host::{self, RunningGroup};
 ///
 /// # The order of the ends
 ///
-/// The order in which the kernel told of the workloads' ends, also of those that ended while nobody waited.
-/// Workloads that ended before they were watched, each from the moment when it runs, stand in the order of the
-/// calls. What a workload has started ends with it, but after it: that has no place in this order.
+/// The order in which the kernel told of the workloads' ends, also of those that ended while nobody waited: epoll(7)
+/// keeps it. The kernel ends one process after the other, so no two ends have the same place, and the order does not
+/// depend on who looked when. A workload that has closed its output has not ended yet: a reader that sees the end of
+/// the file and ends at once may be first. What a workload has started ends after it, and has no place in this order.
 #[derive(Clone, Debug, Default)]
 #[must_use = "a group does nothing until it is spawned"]
 pub struct Group {

@@ -175,6 +175,20 @@ fn members_see_nothing_of_each_other_but_the_stream() {
     assert_eq!(said, "/proc/2/cmdline\nstarted");
 }
 
+#[test]
+fn a_plain_connection_can_be_used_both_ways_and_a_tee_cannot() {
+    let hears = sh("read answer </proc/self/fd/1; test $answer = back");
+    let plain = pair(hears.clone(), sh("echo back >/proc/self/fd/0; exec sleep 86400"));
+    let teed = pair(hears, sh("echo back >/proc/self/fd/0; read own; test $own = back"));
+
+    let plain = run(&plain.connect(A_TO_B, B_READS).end_all_when_any_ends(true));
+    let teed = run(&teed.connect_with_tee(A_TO_B, B_READS, 10).end_all_when_any_ends(true));
+
+    assert_eq!((names(&plain), code(&plain, "a")), (vec!["a", "b"], Some(0)));
+    assert_eq!((names(&teed), code(&teed, "b")), (vec!["b", "a"], Some(0)));
+    assert_eq!(teed.ends[1].report.cause(), Cause::Killed, "it heard nothing");
+}
+
 // How connections end
 
 #[test]
@@ -255,8 +269,12 @@ fn helper_with_the_default_way_of_sigpipe() {
     // SAFETY: the default disposition; there is no handler.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
 
-    let group = pair(sh("exec yes"), sh("read line")).connect_with_tee(A_TO_B, B_READS, 10);
-    assert_eq!(run(&group).report("a").expect("a member").signal(), Some(libc::SIGPIPE));
+    // What was written meets a reader that has gone before anybody looked.
+    let group = pair(sh("echo word"), sh("true")).connect_with_tee(A_TO_B, B_READS, 10);
+    let mut running = spawn(&group);
+    wait_for_the_end_of(child(&mut running, "a"));
+    wait_for_the_end_of(child(&mut running, "b"));
+    assert!(running.wait().expect("reports").success());
 
     let mask = nix::sys::signal::SigSet::thread_get_mask().expect("the mask");
     assert!(!mask.contains(nix::sys::signal::Signal::SIGPIPE), "it is as it was");
@@ -375,6 +393,23 @@ fn a_limit_of_output_counts_both_streams_and_no_other() {
     };
 
     assert_eq!((cause("400"), cause("401")), (Cause::Exited, Cause::Output));
+}
+
+#[test]
+fn a_limit_of_output_counts_what_is_read_only_after_the_end() {
+    for (count, cause) in [(1000, Cause::Exited), (1001, Cause::Output)] {
+        let a =
+            sh(&format!("head -c {} /dev/zero; head -c 500 /dev/zero >&2", count - 500)).output_limit(1000);
+        let group = Group::new().member("a", a).collect(A_TO_B, 1).collect(("a", Stream::Stderr), 1);
+        let mut running = spawn(&group);
+        wait_for_the_end_of(child(&mut running, "a"));
+
+        let outcome = running.wait().expect("reports");
+
+        let report = outcome.report("a").expect("a member");
+        assert_eq!((report.cause(), report.code()), (cause, Some(0)));
+        assert_eq!(outcome.tees.iter().map(|tee| tee.total).sum::<u64>(), 1000);
+    }
 }
 
 #[test]

@@ -218,6 +218,14 @@ fn new_fd(result: libc::c_long) -> io::Result<OwnedFd> {
     check(result).map(|fd| unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }
 
+/// How many bytes a pipe holds: see ioctl_fionread(2).
+pub(crate) fn readable(pipe: BorrowedFd<'_>) -> io::Result<u64> {
+    let mut count: c_int = 0;
+    // SAFETY: the call writes one int through the pointer.
+    let result = unsafe { libc::ioctl(pipe.as_raw_fd(), libc::FIONREAD, &raw mut count) };
+    check(libc::c_long::from(result)).map(|_| count as u64)
+}
+
 /// A pidfd of this process.
 pub(crate) fn own_pidfd() -> io::Result<OwnedFd> {
     // SAFETY: numbers only.

@@ -11,6 +11,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use super::outcome::Transcript;
 use crate::config::{Stream, Tee};
+use crate::host::sys;
 
 /// What a pipe holds unless somebody has changed that, and so what one read can bring.
 const BUFFER: usize = 64 << 10;
@@ -79,6 +80,11 @@ impl Line {
 
     pub fn has_ended(&self) -> bool {
         self.source.is_none() && self.sink.is_none()
+    }
+
+    /// How many bytes are in the pipe.
+    pub fn unread(&self) -> u64 {
+        self.source().map_or(0, |source| sys::readable(source).unwrap_or(0))
     }
 
     /// Whether the writer has written more than it may.

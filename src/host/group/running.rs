@@ -246,10 +246,8 @@ impl RunningGroup {
         let line = &mut self.lines[place];
         let writer = &mut self.members[line.writer];
         let mut transcript = Transcript { place, cap: line.cap(), records: &mut self.records };
-        // Other descriptors are not what a limit of output counts.
         let mut unlimited = u64::MAX;
-        let counts = matches!(line.stream, Stream::Stdout | Stream::Stderr);
-        let left = if counts { &mut writer.left } else { &mut unlimited };
+        let left = if counts(line) { &mut writer.left } else { &mut unlimited };
         act(line, &mut transcript, left).map_err(|error| {
             Error::io("group", format!("passing on {} of `{}`", line.stream, writer.name), &error)
         })?;
@@ -268,17 +266,26 @@ impl RunningGroup {
         }
         let taken = events.into_iter().map(|event| self.take_in(event)).fold(Ok(()), Result::and);
         self.publish();
-        let kill = self.end_all_when_any_ends && self.members.iter().any(|member| member.ended.is_some());
-        taken.and(if kill { self.kill_where(|member| member.ended.is_none()) } else { Ok(()) })
+        taken.and(self.end_all_after_the_first())
+    }
+
+    /// Once: whoever is told to end need not hear it again.
+    fn end_all_after_the_first(&mut self) -> Result<()> {
+        if !self.end_all_when_any_ends || self.members.iter().all(|member| member.ended.is_none()) {
+            return Ok(());
+        }
+        self.end_all_when_any_ends = false;
+        self.kill_where(|member| member.ended.is_none())
     }
 
     fn take_in(&mut self, event: Watched) -> Result<()> {
         match event {
-            Watched::Workload(place) => Ok(self.note_end(place)),
-            Watched::Init(place) => self.note_report(place),
-            Watched::Source(place) | Watched::Sink(place) => Ok(self.lines[place].stuck = false),
-            Watched::Broken(place) => self.on_line(place, Line::reader_has_gone),
+            Watched::Workload(place) => self.note_end(place),
+            Watched::Init(place) => return self.note_report(place),
+            Watched::Source(place) | Watched::Sink(place) => self.lines[place].stuck = false,
+            Watched::Broken(place) => return self.on_line(place, Line::reader_has_gone),
         }
+        Ok(())
     }
 
     fn note_end(&mut self, place: usize) {
@@ -298,6 +305,9 @@ impl RunningGroup {
         if std::mem::replace(&mut member.gone, true) {
             return Ok(());
         }
+        // What is still to be read counts too, and the report is made now.
+        let unread = self.lines.iter().filter(|line| line.writer == place && counts(line)).map(Line::unread);
+        member.child.running.output_exceeded |= unread.sum::<u64>() > member.left;
         let report = member.child.wait().map_err(|error| error.of_member(&member.name));
         let report = report.map(|report| member.report = Some(report));
         for line in 0..self.lines.len() {
@@ -336,6 +346,11 @@ impl RunningGroup {
         let shortest = [interval, deadline.map(milliseconds_until)].into_iter().flatten().min();
         shortest.map_or(EpollTimeout::NONE, |left| EpollTimeout::try_from(left).unwrap_or(EpollTimeout::MAX))
     }
+}
+
+/// Whether a limit of output is about it: other descriptors are not.
+fn counts(line: &Line) -> bool {
+    matches!(line.stream, Stream::Stdout | Stream::Stderr)
 }
 
 fn cannot_watch(error: std::io::Error) -> Error {
