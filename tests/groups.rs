@@ -633,9 +633,12 @@ fn a_member_whose_init_is_killed_is_an_error_with_its_name_and_the_others_go_on(
 
 #[test]
 fn a_member_that_stops_its_init_is_heard_of_all_the_same() {
-    // An init that is not PID 1 can be stopped.
-    let a = sh("kill -STOP $PPID; echo stopped; exit 3").share(Namespaces::PID);
-    let outcome = run(&pair(a, sh("cat >/dev/null")).connect_with_tee(A_TO_B, B_READS, 10));
+    // An init that is not PID 1 can be stopped, here when the start is over.
+    let a = sh("read go; kill -STOP $PPID; echo stopped; exit 3").share(Namespaces::PID);
+    let group = pair(a.stdin(Stdio::piped()), sh("cat >/dev/null"));
+    let mut running = spawn(&group.connect_with_tee(A_TO_B, B_READS, 10));
+    tell(&mut running, "a");
+    let outcome = running.wait().expect("reports");
 
     assert_eq!((code(&outcome, "a"), kept(&outcome, "a", Stream::Stdout)), (Some(3), "stopped".into()));
 }
