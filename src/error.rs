@@ -75,6 +75,12 @@ impl Error {
         }
     }
 
+    /// Of one member of a group.
+    pub(crate) fn of_member(mut self, name: &str) -> Self {
+        self.0.subject = format!("member `{name}`: {}", self.0.subject);
+        self
+    }
+
     pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
         self.0.kind = kind;
         self
@@ -91,7 +97,7 @@ impl Error {
     }
 
     /// The name of the step that failed, as [`explain`](crate::Container::explain) prints it; outside the
-    /// steps, what the library was doing: `rootfs`, `cgroup`, `clone`, `launcher`, `wait` and so on.
+    /// steps, what the library was doing: `rootfs`, `cgroup`, `clone`, `launcher`, `group`, `wait` and so on.
     pub fn step(&self) -> &str {
         self.0.step
     }

@@ -57,7 +57,7 @@
 //! environment, directory or limits. (Of its cgroup: see below, "Limits and the report".) It waits for its own children by pidfd, and gets results over the
 //! socket: a host program that ignores `SIGCHLD`, or reaps every child, loses no report. A running
 //! container costs the host program three descriptors and one for each pipe. One more holds the launcher
-//! for all of them.
+//! for all of them; a group takes one of its own.
 //!
 //! # Defaults
 //!
@@ -154,6 +154,27 @@
 //! 11. `landlock-rule`, `landlock` (with the cargo feature): so late that nothing before them needs a rule.
 //! 12. `seccomp`, because every step before it needs calls that a policy may deny, and `exec`.
 //!
+//! # Groups
+//!
+//! A [`Group`] starts several containers whose streams are connected to each other, as a judge needs whose own
+//! program talks to the one that is judged. A connection is a pipe; with a tee the host program passes on what comes
+//! and keeps its beginning. The order in which the members end is known, however late somebody looks.
+//!
+//! ```
+//! use cofferdam::{Container, Group, Stream};
+//!
+//! let outcome = Group::new()
+//!     .member("list", Container::new().command("seq").arg("1000"))
+//!     .member("first", Container::new().command("head").arg("-n1"))
+//!     .connect(("list", Stream::Stdout), ("first", Stream::Stdin))
+//!     .collect(("first", Stream::Stdout), 100)
+//!     .spawn()?
+//!     .wait()?;
+//! assert_eq!(outcome.tee("first", Stream::Stdout).expect("it was collected").bytes, b"1\n");
+//! assert_eq!(outcome.ends.len(), 2);
+//! # Ok::<(), cofferdam::Error>(())
+//! ```
+//!
 //! # Landlock
 //!
 //! With the cargo feature `landlock` (off by default) `Container::landlock` restricts the workload's use of files,
@@ -218,7 +239,7 @@
 //! ```
 //!
 //! Errors that arise before or beside the steps use the names `rootfs`, `limits`, `host`, `clone`,
-//! `launcher`, `wait`, `output`, `kill`, `signal`, `detach`, `pause`, `resume`, `disk` and `landlock`. [`Host::probe`] tries in advance what this
+//! `launcher`, `group`, `wait`, `output`, `kill`, `signal`, `detach`, `pause`, `resume`, `disk` and `landlock`. [`Host::probe`] tries in advance what this
 //! host allows, and gives the same errors.
 //!
 //! # Root and ordinary users
@@ -286,6 +307,7 @@ mod command;
 mod config;
 mod container;
 mod error;
+mod group;
 mod host;
 mod plan;
 mod probe;
@@ -302,13 +324,17 @@ mod wire_tests;
 pub use command::Command;
 pub use config::{
     Bind, Capabilities, CapabilitySets, IdMap, IdMapping, IoLimit, Limit, NamespaceSource, Namespaces,
-    Overlay, Proc, Resource, Securebits, Stdio, Tmpfs,
+    Overlay, Proc, Resource, Securebits, Stdio, Stream, Tee, Tmpfs,
 };
 #[cfg(feature = "landlock")]
 pub use config::{FileAccess, Landlock, LandlockAbi};
 pub use container::Container;
 pub use error::{Error, ErrorKind, Result};
-pub use host::{Child, Exec, Notification, Notifier, Output, OutputFile, Pool};
+pub use group::Group;
+pub use host::{
+    Child, Exec, GroupOutcome, MemberEnd, Notification, Notifier, Output, OutputFile, Pool, RunningGroup,
+    Teed,
+};
 pub use probe::{Feature, Finding, Host};
 pub use report::{Cause, Enforcement, Report};
 pub use seccomp::{Comparison, Seccomp, SeccompAction, Syscall, SyscallGroup, SyscallRule};

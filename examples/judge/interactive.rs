@@ -6,7 +6,7 @@
 //!            ◀─ stdin ───       ◀─ stdout ─            ── stderr: a message for people
 //! ```
 //!
-//! All that is said goes through the judge, which keeps the beginning as a transcript. The end of what one says
+//! The two are a group, whose tees keep the beginning of what is said as a transcript. The end of what one says
 //! is passed on as the end of what the other hears; nobody is ended by a pipe that the other has closed: what
 //! comes for one who has left is read and dropped.
 //!
@@ -34,13 +34,9 @@
 //! A submission that has been called wrong is killed. If both wait for each other, the submission's limit of
 //! wall time ends that: TLE. The interactor's limit is longer, so that it sees the end.
 
-use std::io::{Read, Write};
-use std::process::{ChildStderr, ChildStdin, ChildStdout};
-use std::sync::Mutex;
-use std::thread;
 use std::time::Duration;
 
-use cofferdam::{Cause, Child, Container, Report, Stdio};
+use cofferdam::{Cause, Group, GroupOutcome, Limit, Report, RunningGroup, Stdio, Stream, Tee};
 
 use crate::compile::Program;
 use crate::failure::Failure;
@@ -48,7 +44,7 @@ use crate::limits::{Limits, Seat};
 use crate::outcome::{Outcome, Party, Talk};
 use crate::problem::{Problem, Test};
 use crate::text::printable;
-use crate::transcript::Transcript;
+use crate::transcript::{MOST, Transcript};
 use crate::verdict::{Verdict, ending, failure};
 
 /// Where the interactor finds the test's input.
@@ -57,6 +53,10 @@ const INPUT: &str = "/box/test.in";
 const LONGER: Duration = Duration::from_secs(2);
 /// The most that is kept of its message.
 const MESSAGE: u64 = 4096;
+
+/// The names of the two in their group.
+const SUBMISSION: &str = "submission";
+const INTERACTOR: &str = "interactor";
 
 /// Runs a submission on one test; an error is the judge's.
 pub fn run(
@@ -68,21 +68,48 @@ pub fn run(
 ) -> Result<Outcome, Failure> {
     let limits = interactor_limits(&program.limits(&problem.limits));
     let interactor = interactor.container(&limits, seat)?.file(INPUT, test.input()?).arg(INPUT);
-    let interactor = piped(interactor).stderr(Stdio::piped()).spawn()?;
     let submission = program.container(&problem.limits, seat)?.seccomp(problem.calls.policy());
-    let submission = piped(submission).stderr(Stdio::null()).spawn()?;
-    let ended = talk(submission, interactor, problem.limits.output)?;
+    // All that is said up to what a transcript keeps of both together.
+    let tee = Tee::up_to(MOST as u64).drain();
+    let group = Group::new()
+        .member(INTERACTOR, interactor)
+        .member(SUBMISSION, submission.stderr(Stdio::null()))
+        .connect_with_tee((SUBMISSION, Stream::Stdout), (INTERACTOR, Stream::Stdin), tee)
+        .connect_with_tee((INTERACTOR, Stream::Stdout), (SUBMISSION, Stream::Stdin), tee)
+        .collect((INTERACTOR, Stream::Stderr), MESSAGE);
+    let ended = Ended::of(&talk(group.spawn()?)?);
+    let ended = ended.ok_or_else(|| Failure::new("a container ended without a report"))?;
     Ok(ended.outcome(program.memory_exit_code()))
 }
 
-/// Both share the CPU: they take turns anyway.
+/// Both share the CPU: they take turns anyway. Whatever the interactor says is of the problem's own making.
 fn interactor_limits(submission: &Limits) -> Limits {
     let wall = submission.wall + submission.extra + LONGER;
-    Limits { time: wall, wall, ..Limits::of_submission() }
+    Limits { time: wall, wall, output: u64::MAX, ..Limits::of_submission() }
 }
 
-fn piped(container: Container) -> Container {
-    container.stdin(Stdio::piped()).stdout(Stdio::piped())
+/// Lets the two talk until both have ended.
+fn talk(mut running: RunningGroup) -> cofferdam::Result<GroupOutcome> {
+    while let Some(end) = running.next_end()? {
+        let is_over =
+            end.member == INTERACTOR && matches!(Saying::of(&end.report), Saying::Wrong | Saying::Nonsense);
+        if is_over {
+            running.kill()?;
+        }
+    }
+    running.wait()
+}
+
+/// What the two said to each other; the interactor's message to people is none of it.
+fn transcript(outcome: &GroupOutcome) -> Transcript {
+    let mut transcript = Transcript::default();
+    for (tee, bytes) in outcome.conversation().filter(|(tee, _)| tee.stream == Stream::Stdout) {
+        let speaker = if tee.member == SUBMISSION { Party::Submission } else { Party::Interactor };
+        transcript.add(speaker, bytes);
+    }
+    let tees = outcome.tees.iter().filter(|tee| tee.stream == Stream::Stdout);
+    transcript.left_out += tees.map(|tee| tee.total - tee.bytes.len() as u64).sum::<u64>();
+    transcript
 }
 
 /// What is known when both have ended.
@@ -91,87 +118,6 @@ struct Ended {
     interactor: Report,
     message: String,
     transcript: Transcript,
-    said_too_much: bool,
-}
-
-/// Lets the two talk until both have ended. The handles belong to the scope's closure: should it fail, they are
-/// dropped, which ends both containers, and with them the threads.
-fn talk(mut submission: Child, mut interactor: Child, most: u64) -> Result<Ended, Failure> {
-    let transcript = Mutex::new(Transcript::default());
-    let (submission, interactor, message, said_too_much) = thread::scope(|scope| {
-        let (to_submission, from_submission) = pipes(&mut submission)?;
-        let (to_interactor, from_interactor) = pipes(&mut interactor)?;
-        let message = interactor.stderr.take();
-        let upward =
-            Line { speaker: Party::Submission, from: from_submission, to: Some(to_interactor), most };
-        let downward = Line {
-            speaker: Party::Interactor,
-            from: from_interactor,
-            to: Some(to_submission),
-            most: u64::MAX,
-        };
-        let upward = scope.spawn(|| upward.pass_on(&transcript));
-        scope.spawn(|| downward.pass_on(&transcript));
-        let message = scope.spawn(|| read_message(message));
-
-        let mut interactor = interactor;
-        let interactor = interactor.wait()?;
-        let mut submission = submission;
-        if matches!(Saying::of(&interactor), Saying::Wrong | Saying::Nonsense) {
-            submission.kill()?;
-        }
-        let submission = submission.wait()?;
-        let said_too_much = upward.join().unwrap_or_default();
-        Ok::<_, Failure>((submission, interactor, message.join().unwrap_or_default(), said_too_much))
-    })?;
-    let transcript = transcript.into_inner().unwrap_or_default();
-    Ok(Ended { submission, interactor, message, transcript, said_too_much })
-}
-
-fn pipes(child: &mut Child) -> Result<(ChildStdin, ChildStdout), Failure> {
-    let both = child.stdin.take().zip(child.stdout.take());
-    both.ok_or_else(|| Failure::new("a container was started without its pipes"))
-}
-
-/// One direction.
-struct Line {
-    speaker: Party,
-    from: ChildStdout,
-    to: Option<ChildStdin>,
-    most: u64,
-}
-
-impl Line {
-    /// Passes on what is said until it ends, or is too much; tells whether it was. Then both ends are closed.
-    fn pass_on(mut self, transcript: &Mutex<Transcript>) -> bool {
-        let mut buffer = [0; 4096];
-        let mut passed = 0;
-        while let Ok(count @ 1..) = self.from.read(&mut buffer) {
-            passed += count as u64;
-            if passed > self.most {
-                return true;
-            }
-            if let Ok(mut transcript) = transcript.lock() {
-                transcript.add(self.speaker, &buffer[..count]);
-            }
-            self.to = written(self.to.take(), &buffer[..count]);
-        }
-        false
-    }
-}
-
-/// Writes, and keeps the pipe only while somebody reads it.
-fn written(pipe: Option<ChildStdin>, bytes: &[u8]) -> Option<ChildStdin> {
-    pipe.and_then(|mut pipe| pipe.write_all(bytes).is_ok().then_some(pipe))
-}
-
-/// The beginning of what the interactor says to people; the rest is read too, so that it cannot block.
-fn read_message(from: Option<ChildStderr>) -> String {
-    let Some(mut from) = from else { return String::new() };
-    let mut message = Vec::new();
-    let kept = from.by_ref().take(MESSAGE).read_to_end(&mut message);
-    let _ = kept.and_then(|_| std::io::copy(&mut from, &mut std::io::sink()));
-    printable(&message)
 }
 
 /// What the interactor says by its exit code.
@@ -194,11 +140,18 @@ impl Saying {
 }
 
 impl Ended {
+    fn of(outcome: &GroupOutcome) -> Option<Self> {
+        let message = outcome.tee(INTERACTOR, Stream::Stderr)?;
+        Some(Ended {
+            submission: outcome.report(SUBMISSION)?.clone(),
+            interactor: outcome.report(INTERACTOR)?.clone(),
+            message: printable(&message.bytes),
+            transcript: transcript(outcome),
+        })
+    }
+
     fn outcome(self, memory_exit_code: Option<i32>) -> Outcome {
-        let failed = match self.said_too_much {
-            true => Some(Verdict::OutputLimit),
-            false => failure(&self.submission, memory_exit_code),
-        };
+        let failed = failure(&self.submission, memory_exit_code);
         let (verdict, first_failure) = resolve(Saying::of(&self.interactor), failed);
         let note = self.note(verdict, first_failure);
         let talk = Talk { interactor: self.interactor, first_failure, transcript: self.transcript };
@@ -208,7 +161,9 @@ impl Ended {
     fn note(&self, verdict: Verdict, first_failure: Option<Party>) -> String {
         match first_failure {
             None => String::new(),
-            Some(Party::Submission) if self.said_too_much => "it said too much".into(),
+            Some(Party::Submission) if self.submission.reached().contains(&Limit::Output) => {
+                "it said too much".into()
+            }
             Some(Party::Submission) => ending(&self.submission),
             Some(Party::Interactor) if verdict == Verdict::InternalError => {
                 format!("the interactor: {}; {}", ending(&self.interactor), self.message)

@@ -3,7 +3,7 @@
 use crate::outcome::Party;
 
 /// The most that is kept, in bytes.
-const MOST: usize = 4096;
+pub const MOST: usize = 4096;
 
 /// The beginning of a conversation, in the order in which the judge passed it on.
 #[derive(Debug, Default)]

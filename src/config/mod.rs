@@ -10,6 +10,7 @@ pub(crate) mod namespaces;
 pub(crate) mod program;
 mod shared;
 pub(crate) mod stdio;
+pub(crate) mod wiring;
 
 pub use identity::{Capabilities, CapabilitySets, IdMap, IdMapping, Resource, Securebits};
 #[cfg(feature = "landlock")]
@@ -19,6 +20,7 @@ pub use mounts::{Bind, Overlay, Proc, Tmpfs};
 pub use namespaces::{NamespaceSource, Namespaces};
 pub(crate) use shared::Shared;
 pub use stdio::Stdio;
+pub use wiring::{Stream, Tee};
 
 use std::ffi::OsString;
 

@@ -536,12 +536,15 @@ pub(super) fn reap(pidfd: BorrowedFd<'_>) {
     let _ = retry(|| waitid(Id::PIDFd(pidfd), WaitPidFlag::WEXITED));
 }
 
-/// Rounded up, so that the wait does not end early and spin.
 pub(super) fn poll_timeout(deadline: Option<Instant>) -> PollTimeout {
-    let Some(deadline) = deadline else { return PollTimeout::NONE };
+    let milliseconds = deadline.map(milliseconds_until);
+    milliseconds.map_or(PollTimeout::NONE, |left| PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX))
+}
+
+/// Rounded up, so that the wait does not end early and spin.
+pub(super) fn milliseconds_until(deadline: Instant) -> i32 {
     let left = deadline.saturating_duration_since(Instant::now());
-    let milliseconds = left.as_micros().div_ceil(1000).min(i32::MAX as u128 / 2);
-    PollTimeout::try_from(milliseconds as i32).unwrap_or(PollTimeout::MAX)
+    left.as_micros().div_ceil(1000).min(i32::MAX as u128 / 2) as i32
 }
 
 impl From<&Child> for NamespaceSource {

@@ -9,6 +9,7 @@ mod control;
 mod diagnose;
 mod exec;
 mod facts;
+mod group;
 mod id_maps;
 #[cfg(feature = "landlock")]
 mod landlock;
@@ -25,10 +26,12 @@ mod terms;
 pub use berth::OutputFile;
 pub use child::{Child, Output};
 pub use exec::Exec;
+pub use group::{GroupOutcome, MemberEnd, RunningGroup, Teed};
 pub use notifier::{Notification, Notifier};
 pub use pool::Pool;
 
 pub(crate) use facts::{privileged, seccomp_works};
+pub(crate) use group::spawn as spawn_group;
 #[cfg(feature = "landlock")]
 pub(crate) use landlock::require as require_landlock;
 pub(crate) use spawn::{explain, rehearse, rehearse_limits, seccomp_program, spawn};

@@ -42,12 +42,36 @@ pub(crate) fn seccomp_program(container: &Description) -> Result<Option<Vec<u8>>
 
 /// Starts the container. `input` and `output` count where the container does not say.
 pub(crate) fn spawn(container: &Shared<Description>, input: Stdio, output: Stdio) -> Result<Child> {
-    let (plan, layout) = prepare(container)?;
-    let streams = open_streams(&container.stdio, &input, &output)?;
-    output_is_captured(container, &streams)?;
-    let terms = Terms::new(container, &layout);
-    let groups = cgroup::create(&layout)?;
-    start(container, plan, streams, groups, terms)
+    Prepared::new(container, input, output, false)?.start()
+}
+
+/// All that a start needs and that can fail without a process: a group prepares its members before it starts
+/// the first.
+pub(super) struct Prepared {
+    container: Shared<Description>,
+    plan: Plan,
+    streams: [Stream; 3],
+    groups: Groups,
+    terms: Terms,
+}
+
+impl Prepared {
+    /// `read` says that the library reads standard output or standard error in a way of its own.
+    pub fn new(container: &Shared<Description>, input: Stdio, output: Stdio, read: bool) -> Result<Self> {
+        let (plan, layout) = prepare(container)?;
+        let streams = open_streams(&container.stdio, &input, &output)?;
+        if !read {
+            output_is_captured(container, &streams)?;
+        }
+        let terms = Terms::new(container, &layout);
+        let groups = cgroup::create(&layout)?;
+        Ok(Prepared { container: container.clone(), plan, streams, groups, terms })
+    }
+
+    /// Starts it, and gives up what the workload got.
+    pub fn start(self) -> Result<Child> {
+        start(&self.container, self.plan, self.streams, self.groups, self.terms)
+    }
 }
 
 /// A limit of output holds where the library reads it.
@@ -56,8 +80,10 @@ pub(super) fn output_is_captured(container: &Description, streams: &[Stream; 3])
         return Ok(());
     }
     let error = Error::invalid("limits", "a limit of output where neither stream is captured");
-    Err(error
-        .with_remedy("make standard output or standard error `piped`, or limit files with `file_size_limit`"))
+    Err(error.with_remedy(
+        "make standard output or standard error `piped`, connect it with a tee, or limit files with \
+         `file_size_limit`",
+    ))
 }
 
 pub(super) fn prepare(container: &Description) -> Result<(Plan, Layout)> {

@@ -41,9 +41,7 @@ impl Stream {
             }
             StdioKind::Fd(fd) => Ok(stream(Theirs::Shared(fd.clone()))),
             StdioKind::Piped => {
-                let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
-                // A workload of root has another user id, and may still open /dev/stdout by name.
-                fchmod(&read, Mode::from_bits_truncate(0o666))?;
+                let (read, write) = pipe()?;
                 let (theirs, ours) = if number == 0 { (read, write) } else { (write, read) };
                 Ok(Stream { theirs: Theirs::Owned(theirs), ours: Some(ours) })
             }
@@ -58,6 +56,14 @@ impl Stream {
             Theirs::Number(number) => *number,
         }
     }
+}
+
+/// A pipe for workloads: its reading and its writing end.
+pub(super) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
+    // A workload of root has another user id, and may still open /dev/stdout by name.
+    fchmod(&read, Mode::from_bits_truncate(0o666))?;
+    Ok((read, write))
 }
 
 /// Whether the host has this standard stream.

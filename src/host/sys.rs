@@ -155,13 +155,57 @@ impl Drop for BlockedSignals {
     }
 }
 
-/// rt_sigprocmask(2) itself: the C library's function leaves its own two signals unblocked.
+/// While it lives, a write of this thread to a pipe that nobody reads is an error and nothing else, whatever the
+/// host program does about SIGPIPE. Such a signal goes to the thread that writes, and stays with it.
+pub(crate) struct BrokenPipesAreErrors {
+    before: u64,
+    /// One had been sent already, and is the host program's.
+    was_pending: bool,
+}
+
+static SIGPIPE: u64 = 1 << (libc::SIGPIPE - 1);
+
+impl BrokenPipesAreErrors {
+    pub fn new() -> io::Result<Self> {
+        let (mut before, mut pending) = (0, 0u64);
+        change_signal_mask(libc::SIG_BLOCK, SIGPIPE, Some(&mut before))?;
+        // SAFETY: the pointer is to a signal set of the size that is given.
+        check(unsafe { libc::syscall(libc::SYS_rt_sigpending, &raw mut pending, size_of::<u64>()) })?;
+        Ok(BrokenPipesAreErrors { before, was_pending: pending & SIGPIPE != 0 })
+    }
+}
+
+impl Drop for BrokenPipesAreErrors {
+    fn drop(&mut self) {
+        if !self.was_pending {
+            let (no_time, size) = (libc::timespec { tv_sec: 0, tv_nsec: 0 }, size_of::<u64>());
+            let nothing = null_mut::<libc::siginfo_t>();
+            // SAFETY: pointers to a signal set of the size that is given and to a time, and null where siginfo is
+            // optional. Without a signal it fails with EAGAIN, at once.
+            unsafe {
+                libc::syscall(
+                    libc::SYS_rt_sigtimedwait,
+                    &raw const SIGPIPE,
+                    nothing,
+                    &raw const no_time,
+                    size,
+                )
+            };
+        }
+        let _ = set_signal_mask(self.before, None);
+    }
+}
+
 fn set_signal_mask(mask: u64, before: Option<&mut u64>) -> io::Result<()> {
+    change_signal_mask(libc::SIG_SETMASK, mask, before)
+}
+
+/// rt_sigprocmask(2) itself: the C library's function leaves its own two signals unblocked.
+fn change_signal_mask(how: c_int, mask: u64, before: Option<&mut u64>) -> io::Result<()> {
     let before = before.map_or(null_mut(), |before| before as *mut u64);
     // SAFETY: both pointers are to signal sets of the kernel's eight bytes, or null for no output.
-    let result = unsafe {
-        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask, before, size_of::<u64>())
-    };
+    let result =
+        unsafe { libc::syscall(libc::SYS_rt_sigprocmask, how, &raw const mask, before, size_of::<u64>()) };
     check(result).map(drop)
 }
 
@@ -172,6 +216,14 @@ fn check(result: libc::c_long) -> io::Result<libc::c_long> {
 fn new_fd(result: libc::c_long) -> io::Result<OwnedFd> {
     // SAFETY: the callers pass the result of a call that returns a new descriptor.
     check(result).map(|fd| unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// How many bytes a pipe holds: see ioctl_fionread(2).
+pub(crate) fn readable(pipe: BorrowedFd<'_>) -> io::Result<u64> {
+    let mut count: c_int = 0;
+    // SAFETY: the call writes one int through the pointer.
+    let result = unsafe { libc::ioctl(pipe.as_raw_fd(), libc::FIONREAD, &raw mut count) };
+    check(libc::c_long::from(result)).map(|_| count as u64)
 }
 
 /// A pidfd of this process.
