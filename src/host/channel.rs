@@ -45,6 +45,16 @@ impl Channel {
         fds: &[RawFd],
         body: &[u8],
     ) -> io::Result<()> {
+        let mut sent = self.begin_plan(header, fds, body)?;
+        while sent < body.len() {
+            self.wait_for_room(peer)?;
+            sent += self.continue_plan(&body[sent..])?;
+        }
+        Ok(())
+    }
+
+    /// Sends the header, the descriptors, and so much of the body as there is room for; how much that was.
+    pub fn begin_plan(&self, header: &Header, fds: &[RawFd], body: &[u8]) -> io::Result<usize> {
         let header = header.encode();
         let iov = [IoSlice::new(&header), IoSlice::new(body)];
         let rights = [ControlMessage::ScmRights(fds)];
@@ -53,16 +63,15 @@ impl Channel {
             sendmsg::<()>(socket, &iov, &rights, MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT, None)
         })?;
         // A large plan does not go at once. The header does: it is smaller than any socket buffer.
-        let mut rest = &body[sent.saturating_sub(header.len())..];
-        while !rest.is_empty() {
-            self.wait_for_room(peer)?;
-            match send(socket, rest, MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT) {
-                Ok(sent) => rest = &rest[sent..],
-                Err(Errno::EAGAIN | Errno::EINTR) => {}
-                Err(errno) => return Err(errno.into()),
-            }
+        Ok(sent.saturating_sub(header.len()))
+    }
+
+    /// Sends so much of the rest of the body as there is room for; how much that was.
+    pub fn continue_plan(&self, rest: &[u8]) -> io::Result<usize> {
+        match send(self.socket.as_raw_fd(), rest, MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT) {
+            Err(Errno::EAGAIN | Errno::EINTR) => Ok(0),
+            sent => Ok(sent?),
         }
-        Ok(())
     }
 
     /// Waits until the socket takes more, or the launcher has ended (EPIPE).
@@ -92,13 +101,18 @@ impl Channel {
             return Ok(Received::Nothing);
         }
         // What the peer sent before it ended is still there.
-        self.read()
+        Ok(match self.read()? {
+            Received::Nothing => Received::End,
+            received => received,
+        })
     }
 
-    fn read(&self) -> io::Result<Received> {
+    /// Takes what is there.
+    pub fn read(&self) -> io::Result<Received> {
         let mut bytes = [0; Record::SIZE];
         let (count, attached) = match sys::receive(self.socket.as_fd(), &mut bytes) {
-            Err(Errno::EAGAIN | Errno::ECONNRESET) => return Ok(Received::End),
+            Err(Errno::EAGAIN) => return Ok(Received::Nothing),
+            Err(Errno::ECONNRESET) => return Ok(Received::End),
             result => result?,
         };
         match (count, Record::decode(&bytes)) {

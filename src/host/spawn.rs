@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::process::{ChildStderr, ChildStdin, ChildStdout};
@@ -46,12 +47,67 @@ pub(crate) fn seccomp_program(container: &Description) -> Result<Option<Vec<u8>>
 
 /// Starts the container. `input` and `output` count where the container does not say.
 pub(crate) fn spawn(container: &Description, input: Stdio, output: Stdio) -> Result<Child> {
-    let (plan, layout) = prepare(container)?;
-    let streams = open_streams(container, &input, &output)?;
-    output_is_captured(container, &streams)?;
-    let terms = Terms::new(container, &layout);
-    let groups = cgroup::create(&layout)?;
-    start(&plan, streams, groups, terms)
+    let prepared = Prepared::new(container, &input, &output)?;
+    let opened = prepared.open()?;
+    let starting = clone_init(&prepared.plan)?;
+    let started = starting.set_up(&prepared.plan, &opened);
+    match started.and_then(|started| complete(&prepared.plan, started)) {
+        Ok(started) => Ok(prepared.child(starting, started)),
+        Err(error) => {
+            starting.abandon(prepared.plan.init_is_pid_1());
+            Err(error)
+        }
+    }
+}
+
+/// What a start needs and what can fail before there is a process.
+pub(super) struct Prepared {
+    pub plan: Plan,
+    streams: [Stream; 3],
+    groups: Groups,
+    terms: Terms,
+}
+
+impl Prepared {
+    pub fn new(container: &Description, input: &Stdio, output: &Stdio) -> Result<Self> {
+        let (plan, layout) = prepare(container)?;
+        let streams = open_streams(container, input, output)?;
+        output_is_captured(container, &streams)?;
+        let terms = Terms::new(container, &layout);
+        let groups = cgroup::create(&layout)?;
+        Ok(Prepared { plan, streams, groups, terms })
+    }
+
+    pub fn open(&self) -> Result<Opened> {
+        Opened::open(&self.plan, &self.streams, &self.groups)
+    }
+
+    /// The handle of the container that has started.
+    pub fn child(self, starting: Starting, started: Started) -> Child {
+        let [stdin, stdout, stderr] = self.streams.map(|stream| stream.ours);
+        let Starting { channel, pidfd, .. } = starting;
+        Child {
+            stdin: stdin.map(ChildStdin::from),
+            stdout: stdout.map(ChildStdout::from),
+            stderr: stderr.map(ChildStderr::from),
+            notifier: started.listener.map(Notifier::new),
+            running: Running {
+                channel,
+                init: pidfd,
+                workload: started.pidfd,
+                workload_pid: started.pid,
+                init_is_pid_1: self.plan.init_is_pid_1(),
+                groups: self.groups,
+                terms: self.terms,
+                started: Instant::now(),
+                output_exceeded: false,
+                paused: AtomicBool::new(false),
+                owner: std::process::id(),
+                reaped: false,
+            },
+            report: None,
+        }
+    }
 }
 
 /// A limit of output holds where the library reads it.
@@ -111,51 +167,15 @@ fn open_streams(container: &Description, input: &Stdio, output: &Stdio) -> Resul
 }
 
 /// A container being started: what undoes it when something fails.
-struct Starting {
-    channel: Channel,
+pub(super) struct Starting {
+    pub channel: Channel,
     pid: libc::pid_t,
-    pidfd: OwnedFd,
-}
-
-fn start(plan: &Plan, streams: [Stream; 3], groups: Groups, terms: Terms) -> Result<Child> {
-    let opened = Opened::open(plan, &streams, &groups)?;
-    let starting = clone_init(plan)?;
-    let started = starting.set_up(plan, &opened);
-    let Started { pidfd: workload, pid: workload_pid, listener } = match started {
-        Ok(Some(started)) if started.listener.is_some() == (plan.listener == Listener::Host) => started,
-        other => {
-            starting.abandon(plan.init_is_pid_1());
-            return Err(other.err().unwrap_or_else(diagnose::no_room_for_the_workloads_pidfd));
-        }
-    };
-    let [stdin, stdout, stderr] = streams.map(|stream| stream.ours);
-    let Starting { channel, pidfd, .. } = starting;
-    Ok(Child {
-        stdin: stdin.map(ChildStdin::from),
-        stdout: stdout.map(ChildStdout::from),
-        stderr: stderr.map(ChildStderr::from),
-        notifier: listener.map(Notifier::new),
-        running: Running {
-            channel,
-            init: pidfd,
-            workload,
-            workload_pid,
-            init_is_pid_1: plan.init_is_pid_1(),
-            groups,
-            terms,
-            started: Instant::now(),
-            output_exceeded: false,
-            paused: AtomicBool::new(false),
-            owner: std::process::id(),
-            reaped: false,
-        },
-        report: None,
-    })
+    pub pidfd: OwnedFd,
 }
 
 /// The descriptors to send, in the plan's order.
-struct Opened {
-    numbers: Vec<RawFd>,
+pub(super) struct Opened {
+    pub numbers: Vec<RawFd>,
     _owned: Vec<OwnedFd>,
     _shared: Vec<Arc<OwnedFd>>,
 }
@@ -210,7 +230,7 @@ fn open_tree(source: &BindSource) -> Result<OwnedFd> {
     tree.map_err(|error| Error::io("bind", format!("a detached mount of {what}"), &error))
 }
 
-fn clone_init(plan: &Plan) -> Result<Starting> {
+pub(super) fn clone_init(plan: &Plan) -> Result<Starting> {
     let (channel, theirs) = channel::pair().map_err(|error| Error::io("host", "a socket pair", &error))?;
     let host = sys::own_pidfd().map_err(|error| Error::io("host", "a pidfd of this process", &error))?;
     let launcher = launcher()?;
@@ -239,30 +259,12 @@ fn clone_init(plan: &Plan) -> Result<Starting> {
 impl Starting {
     /// Sends the plan and follows the set-up to its end.
     fn set_up(&self, plan: &Plan, opened: &Opened) -> Result<Option<Started>> {
-        if let (Some(maps), true) = (&plan.id_maps, plan.clone_flags & libc::CLONE_NEWUSER as u32 != 0) {
-            id_maps::write(maps, self.pid)?;
-        }
+        self.write_maps_of_the_clone(plan)?;
         let body = plan.encode();
-        let header = Header {
-            body: body.len() as u64,
-            scratch: plan.scratch as u64,
-            fds: opened.numbers.len() as u64,
-            wall_limit: plan.wall_limit,
-            cpu_limit: plan.cpu_limit,
-            cpus: plan.cpus,
-            meter: u64::from(plan.meter),
-            killer: u64::from(plan.killer),
-            clock_offset: plan.clock_offset,
-            listener: plan.listener.wire(),
-        };
+        let header = header(plan, opened, &body);
         // A launcher that ends early says why in its answer, or by its end.
         let sent = self.channel.send_plan(self.pidfd.as_fd(), &header, &opened.numbers, &body);
-        self.follow(plan).map_err(|error| match sent {
-            Err(failed) if failed.raw_os_error() != Some(libc::EPIPE) => {
-                Error::io("host", "cannot send the plan", &failed)
-            }
-            _ => error,
-        })
+        self.follow(plan).map_err(|error| reason(sent, error))
     }
 
     /// Returns the workload, if the plan has one.
@@ -270,19 +272,38 @@ impl Starting {
         // A workload in the same PID namespace can stop init before that has said that all is well.
         let patience = if plan.init_is_pid_1() { PollTimeout::NONE } else { child::NUDGE_INTERVAL.into() };
         loop {
-            let received = self.channel.receive(self.pidfd.as_fd(), patience);
-            match received.map_err(|error| Error::io("host", "cannot hear from init", &error))? {
-                Received::Record(Record::Started { vouched }, message) => return started(message, vouched),
-                Received::Record(Record::NeedIdMaps, _) => self.write_maps_on_request(plan)?,
-                Received::Record(Record::SetupFailed { step, errno, item }, _) => {
-                    return Err(diagnose::setup_failed(plan, step, errno, item));
-                }
-                Received::Record(..) => {
-                    return Err(Error::errno("launcher", "an unexpected answer", libc::EPROTO));
-                }
-                Received::End => return Err(diagnose::vanished()),
-                Received::Nothing => child::nudge(self.pidfd.as_fd()),
+            let received = self.channel.receive(self.pidfd.as_fd(), patience).map_err(unheard)?;
+            if let ControlFlow::Break(started) = self.answer(received, plan)? {
+                return Ok(started);
             }
+        }
+    }
+
+    /// Does what follows from what came of init; breaks off with the workload, if the plan has one.
+    pub fn answer(&self, received: Received, plan: &Plan) -> Result<ControlFlow<Option<Started>>> {
+        match received {
+            Received::Record(Record::Started { vouched }, message) => {
+                return started(message, vouched).map(ControlFlow::Break);
+            }
+            Received::Record(Record::NeedIdMaps, _) => self.write_maps_on_request(plan)?,
+            Received::Record(Record::SetupFailed { step, errno, item }, _) => {
+                return Err(diagnose::setup_failed(plan, step, errno, item));
+            }
+            Received::Record(..) => {
+                return Err(Error::errno("launcher", "an unexpected answer", libc::EPROTO));
+            }
+            Received::End => return Err(diagnose::vanished()),
+            Received::Nothing => child::nudge(self.pidfd.as_fd()),
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    pub fn write_maps_of_the_clone(&self, plan: &Plan) -> Result<()> {
+        match &plan.id_maps {
+            Some(maps) if plan.clone_flags & libc::CLONE_NEWUSER as u32 != 0 => {
+                id_maps::write(maps, self.pid)
+            }
+            _ => Ok(()),
         }
     }
 
@@ -296,18 +317,59 @@ impl Starting {
     }
 
     /// Ends what was begun, and waits until nothing of it is left.
-    fn abandon(self, init_is_pid_1: bool) {
+    pub fn abandon(self, init_is_pid_1: bool) {
+        self.tell_to_end(init_is_pid_1);
+        child::reap(self.pidfd.as_fd());
+    }
+
+    /// Ends what was begun, without waiting for it.
+    pub fn tell_to_end(&self, init_is_pid_1: bool) {
         self.channel.shut_down();
         if init_is_pid_1 {
             let _ = sys::pidfd_send_signal(self.pidfd.as_fd(), libc::SIGKILL);
         }
         child::nudge(self.pidfd.as_fd());
-        child::reap(self.pidfd.as_fd());
     }
 }
 
+pub(super) fn header(plan: &Plan, opened: &Opened, body: &[u8]) -> Header {
+    Header {
+        body: body.len() as u64,
+        scratch: plan.scratch as u64,
+        fds: opened.numbers.len() as u64,
+        wall_limit: plan.wall_limit,
+        cpu_limit: plan.cpu_limit,
+        cpus: plan.cpus,
+        meter: u64::from(plan.meter),
+        killer: u64::from(plan.killer),
+        clock_offset: plan.clock_offset,
+        listener: plan.listener.wire(),
+    }
+}
+
+/// Why there is no container, when the plan was sent with this result and the answer was this error.
+pub(super) fn reason(sent: io::Result<()>, error: Error) -> Error {
+    match sent {
+        Err(failed) if failed.raw_os_error() != Some(libc::EPIPE) => {
+            Error::io("host", "cannot send the plan", &failed)
+        }
+        _ => error,
+    }
+}
+
+pub(super) fn unheard(error: io::Error) -> Error {
+    Error::io("host", "cannot hear from init", &error)
+}
+
+/// What init announced must be what the plan asks for.
+pub(super) fn complete(plan: &Plan, started: Option<Started>) -> Result<Started> {
+    started
+        .filter(|started| started.listener.is_some() == (plan.listener == Listener::Host))
+        .ok_or_else(diagnose::no_room_for_the_workloads_pidfd)
+}
+
 /// The workload as init announced it.
-struct Started {
+pub(super) struct Started {
     pidfd: OwnedFd,
     pid: u32,
     /// The listener of its filter, if the host is to have it.
