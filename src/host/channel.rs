@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -17,7 +18,8 @@ use crate::wire::{Command, Header, Record};
 /// while a process that another thread forked holds a copy of that end.
 #[derive(Debug)]
 pub(crate) struct Channel {
-    socket: OwnedFd,
+    /// Shared with whatever watches it.
+    socket: Arc<OwnedFd>,
 }
 
 /// What came.
@@ -33,7 +35,7 @@ pub(crate) enum Received {
 pub(crate) fn pair() -> io::Result<(Channel, OwnedFd)> {
     let (socket, other) = socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)?;
     setsockopt(&socket, sockopt::PassCred, &true)?;
-    Ok((Channel { socket }, other))
+    Ok((Channel { socket: Arc::new(socket) }, other))
 }
 
 impl Channel {
@@ -86,6 +88,12 @@ impl Channel {
     pub fn send(&self, command: Command) -> io::Result<()> {
         retry(|| send(self.socket.as_raw_fd(), &command.encode(), MsgFlags::MSG_NOSIGNAL))?;
         Ok(())
+    }
+
+    /// To be watched.
+    #[cfg(feature = "tokio")]
+    pub fn socket(&self) -> Arc<OwnedFd> {
+        self.socket.clone()
     }
 
     /// Shows init the end of file, even while a forked process holds a copy of this end.

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{ChildStderr, ChildStdin, ChildStdout, ExitStatus};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -57,7 +58,8 @@ pub struct Child {
 pub(super) struct Running {
     pub channel: Channel,
     /// The process that the host created: init, or the one that waits for init.
-    pub init: OwnedFd,
+    /// Shared with whatever watches it.
+    pub init: Arc<OwnedFd>,
     pub workload: OwnedFd,
     pub workload_pid: u32,
     /// `init` is PID 1 of a PID namespace: its end is the end of everything.
@@ -206,6 +208,12 @@ impl Child {
         Ok(())
     }
 
+    /// Whether nothing of the container runs any more: then no call on the handle waits.
+    #[cfg(feature = "tokio")]
+    pub(super) fn init_has_ended(&self) -> bool {
+        has_ended(self.running.init.as_fd())
+    }
+
     fn wait_for(&mut self, time: Option<Duration>) -> Result<Option<Report>> {
         if let Some(report) = &self.report {
             return Ok(Some(report.clone()));
@@ -286,9 +294,24 @@ impl Running {
     /// Where init is not PID 1 only it can find what is to be ended; it does so when it sees that the host
     /// is gone. An init that does not, because the workload keeps it from running, is given up.
     fn init_ends_by_itself(&self) -> bool {
-        self.rouse_init();
         let mut ended = [PollFd::new(self.init.as_fd(), PollFlags::POLLIN)];
         retry(|| poll(&mut ended, PollTimeout::from(INIT_PATIENCE))).is_ok_and(|count| count > 0)
+    }
+
+    /// Whether it is this handle's to end it, and that has not happened.
+    #[cfg(feature = "tokio")]
+    pub fn goes_on(&self) -> bool {
+        !self.reaped && std::process::id() == self.owner
+    }
+
+    /// Ends everything, without a report and without waiting for it. Nothing more can be said to init.
+    pub fn tell_to_end(&self) {
+        self.channel.shut_down();
+        if self.init_is_pid_1 {
+            let _ = sys::pidfd_send_signal(self.init.as_fd(), libc::SIGKILL);
+        } else {
+            self.rouse_init();
+        }
     }
 
     /// Ends everything, without a report.
@@ -296,8 +319,8 @@ impl Running {
         if self.reaped {
             return;
         }
-        self.channel.shut_down();
-        if self.init_is_pid_1 || !self.init_ends_by_itself() {
+        self.tell_to_end();
+        if !self.init_is_pid_1 && !self.init_ends_by_itself() {
             let _ = sys::pidfd_send_signal(self.init.as_fd(), libc::SIGKILL);
         }
         if !self.init_is_pid_1 {
@@ -318,7 +341,7 @@ pub(super) fn nudge(init: BorrowedFd<'_>) {
 }
 
 /// Milliseconds that an init that is not PID 1 has for ending the container.
-const INIT_PATIENCE: u16 = 5_000;
+pub(super) const INIT_PATIENCE: u16 = 5_000;
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -328,6 +351,12 @@ impl Drop for Running {
             self.groups.keep();
         }
     }
+}
+
+/// Whether the process of a pidfd has ended.
+pub(super) fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
+    let mut ended = [PollFd::new(pidfd, PollFlags::POLLIN)];
+    poll(&mut ended, PollTimeout::ZERO).is_ok_and(|count| count > 0)
 }
 
 /// Takes an ended process off the host's hands. A host that ignores SIGCHLD, or that waits for any child,
@@ -350,7 +379,7 @@ impl From<&Child> for NamespaceSource {
         // A duplicate fails only at the limit of open files; joining then reports it as a bad descriptor.
         let duplicate = child.running.workload.try_clone();
         NamespaceSource(match duplicate {
-            Ok(pidfd) => SourceKind::Fd(std::sync::Arc::new(pidfd)),
+            Ok(pidfd) => SourceKind::Fd(Arc::new(pidfd)),
             Err(_) => SourceKind::Path(format!("/proc/{}/ns", child.id()).into()),
         })
     }

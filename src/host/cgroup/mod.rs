@@ -14,7 +14,7 @@ mod place;
 mod settings;
 mod sweep;
 
-pub(super) use group::{Groups, create};
+pub(super) use group::{Freezing, Groups, create};
 pub(super) use layout::{GroupPlan, Layout, plan};
 
 use std::fs;
