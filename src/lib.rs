@@ -290,6 +290,8 @@ mod plan;
 mod probe;
 mod report;
 mod seccomp;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 mod usage;
 mod wire;
 

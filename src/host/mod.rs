@@ -17,6 +17,8 @@ mod spawn;
 mod stdio;
 mod sys;
 mod terms;
+#[cfg(feature = "tokio")]
+pub(crate) mod tokio;
 
 pub use child::{Child, Output};
 pub use notifier::{Notification, Notifier};

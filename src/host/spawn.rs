@@ -170,7 +170,7 @@ fn open_streams(container: &Description, input: &Stdio, output: &Stdio) -> Resul
 pub(super) struct Starting {
     pub channel: Channel,
     pid: libc::pid_t,
-    pub pidfd: OwnedFd,
+    pub pidfd: Arc<OwnedFd>,
 }
 
 /// The descriptors to send, in the plan's order.
@@ -238,7 +238,7 @@ pub(super) fn clone_init(plan: &Plan) -> Result<Starting> {
         sys::Inherited { launcher: launcher.as_fd(), control: theirs.as_fd(), host: host.as_fd() };
     let launched = sys::clone_launcher(plan.clone_flags, plan.init_capabilities, &inherited)
         .map_err(|error| diagnose::clone_failed(plan, &error))?;
-    let starting = Starting { channel, pid: launched.pid, pidfd: launched.pidfd };
+    let starting = Starting { channel, pid: launched.pid, pidfd: Arc::new(launched.pidfd) };
     match launched.exec_error {
         None => Ok(starting),
         Some(errno) => {
