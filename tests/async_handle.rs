@@ -6,7 +6,7 @@ mod common;
 use std::fs;
 use std::future::{Future, poll_fn};
 use std::io::{Read, Write};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -182,15 +182,14 @@ fn outside_a_runtime_it_is_an_error() {
 
 #[test]
 fn futures_and_handles_move_between_threads() {
-    fn moves<T: Send>(value: T) -> T {
-        value
-    }
     fn is_shared<T: Send + Sync>() {}
+    fn moves<T: Send>(_: &T) {}
     is_shared::<Child>();
     is_shared::<Notifier>();
     let container = sleeper();
-    let _: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(moves(container.spawn_async()));
-    drop((moves(container.status_async()), moves(container.output_async())));
+    moves(&container.spawn_async());
+    moves(&container.status_async());
+    moves(&container.output_async());
 }
 
 // Waiting
@@ -228,6 +227,15 @@ fn a_wait_can_be_dropped_after_any_poll() {
         })
         .await;
         assert_eq!(child.wait().await.expect("a report").code(), Some(4));
+    });
+}
+
+#[test]
+fn whoever_waits_closes_standard_input() {
+    let cat = Container::new().command("cat").stdin(Stdio::piped());
+    on_both(async || {
+        assert!(start(&cat).await.wait().await.expect("a report").success());
+        assert!(start(&cat).await.wait_with_output().await.expect("output").status.success());
     });
 }
 
@@ -534,8 +542,6 @@ fn calls_are_awaited_and_answered() {
         while let Some(call) = notifier.next().await.expect("no error") {
             seen.push(call.arguments()[0]);
             call.succeed(seen.len() as i64 * 10).expect("it waits");
-            // Dropped while nothing waits, or something does: no call is lost.
-            drop(pin!(notifier.next()));
         }
         assert_eq!(seen, [1, 2, 3]);
         assert_eq!(text(&child.wait_with_output().await.expect("output").stdout), "10\n20\n30");
@@ -679,10 +685,14 @@ fn helper_that_drops_handles() {
         let child = start().await;
         let within = ProcessState::now();
         assert_eq!(within.children.len(), 1, "the control");
-        drop(child);
-        drop(limited(sh("exit 1")).spawn_async().await);
         let error = limited(Container::new().command("/no/such/program")).spawn_async().await.map(drop);
         assert_eq!(error.expect_err("no program").step(), "exec");
+        assert_eq!(ProcessState::now(), within, "an error comes when nothing is left");
+        let workload = child.id();
+        drop(child);
+        assert_eq!(children_of(std::process::id()).len(), 1, "the drop does not wait for the end");
+        eventually("it has ended", || !is_alive(workload)).await;
+        drop(limited(sh("exit 1")).spawn_async().await);
         eventually("no child", || children_of(std::process::id()).is_empty() && own_cgroups().is_empty())
             .await;
     });
@@ -697,6 +707,24 @@ fn helper_that_drops_handles() {
 #[test]
 fn a_handle_that_is_dropped_in_a_runtime_or_after_it_leaves_nothing() {
     run_helper("helper_that_drops_handles");
+}
+
+#[test]
+fn helper_without_input_and_output() {
+    if !is_helper("helper_without_input_and_output") {
+        return;
+    }
+    let runtime = Builder::new_current_thread().build().expect("a runtime");
+    let container = limited(sleeper());
+    let start = || runtime.block_on(container.spawn_async()).map(drop);
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(start));
+    assert!(panicked.is_err(), "Tokio refuses");
+    assert_eq!((children_of(std::process::id()).len(), own_cgroups().len()), (0, 0));
+}
+
+#[test]
+fn a_runtime_that_watches_nothing_leaves_nothing() {
+    run_helper("helper_without_input_and_output");
 }
 
 #[test]

@@ -100,7 +100,7 @@ impl Child {
 
     /// A pidfd of the workload: see pidfd_open(2). It becomes readable when the workload ends, so it can be
     /// given to poll(2) or an async runtime; [`wait`](Self::wait) then blocks only until the rest of the
-    /// container has ended too.
+    /// container has ended too. With the cargo feature `tokio`, `cofferdam::tokio` has a handle that does not block.
     pub fn pidfd(&self) -> BorrowedFd<'_> {
         self.running.workload.as_fd()
     }

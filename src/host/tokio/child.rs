@@ -71,6 +71,7 @@ impl Ends for blocking::Child {
         self.running.tell_to_end();
     }
 
+    /// The drop does it.
     fn end(self) {}
 }
 
