@@ -340,6 +340,20 @@ fn what_a_workload_wrote_last_is_read_though_the_pipe_stays_open_elsewhere() {
 }
 
 #[test]
+fn all_is_read_that_an_ended_workload_left_in_a_large_pipe() {
+    const LARGE: usize = 1 << 20;
+    on_both(async || {
+        let script = sh("read line; head -c 1048576 /dev/zero").stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = start(&script).await;
+        let pipe = child.stdout.as_ref().expect("a pipe");
+        nix::fcntl::fcntl(pipe, nix::fcntl::FcntlArg::F_SETPIPE_SZ(LARGE as i32)).expect("a large pipe");
+        drop(child.stdin.take());
+        eventually("it has ended", || child.try_wait().expect("no error").is_some()).await;
+        assert_eq!(child.wait_with_output().await.expect("output").stdout.len(), LARGE);
+    });
+}
+
+#[test]
 fn a_program_that_never_stops_writing_leaves_others_their_turn() {
     one_thread().block_on(async {
         let endless = sh("yes & yes >&2").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -768,10 +782,10 @@ fn helper_with_a_hundred_containers() {
                 assert_eq!(text(&output.stdout), format!("{number} {number}"));
             }));
         }
-        assert_eq!(ProcessState::now().threads, before.threads);
         for task in tasks {
             task.await.expect("no panic");
         }
+        assert_eq!(ProcessState::now().threads, before.threads);
         nothing_but(&before).await;
     });
 }
