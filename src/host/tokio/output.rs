@@ -11,8 +11,9 @@ use super::watch::{Event, Watch};
 use crate::host::child::{Running, nudge};
 use crate::host::output::Collected;
 
-/// Bytes that are read of a pipe before other tasks have their turn.
-const TURN: usize = 1 << 18;
+/// The most bytes that are read at once: what a pipe holds by default. After some such turns the runtime has this task
+/// give way to others.
+const TURN: usize = 1 << 16;
 
 /// A pipe as it is read in one turn.
 pub(super) struct Pipe {
