@@ -13,7 +13,7 @@ use crate::config::limits::{DiskLimit, HugetlbLimit};
 use crate::config::mounts::{Operation, Root};
 use crate::config::{
     Bind, Capabilities, CapabilitySets, Description, IdMapping, IoLimit, Limit, NamespaceSource, Namespaces,
-    Overlay, Proc, Resource, Securebits, Stdio, Tmpfs,
+    Overlay, Proc, Resource, Securebits, Shared, Stdio, Tmpfs,
 };
 use crate::error::Result;
 use crate::host::{self, Child, Output};
@@ -59,7 +59,7 @@ use crate::seccomp::{Seccomp, SeccompConfig};
 #[derive(Clone, Debug, Default)]
 #[must_use = "a container does nothing until it is spawned"]
 pub struct Container {
-    pub(crate) description: Description,
+    pub(crate) description: Shared<Description>,
 }
 
 /// # The program

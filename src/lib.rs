@@ -288,6 +288,7 @@
 //!
 //! The whole table, with man pages, is in `docs/kernel-features.md`. x86_64 is tested, on Linux 6.18 and, in a
 //! virtual machine, 6.1. The code for aarch64 is written, and has not been run.
+mod command;
 mod config;
 mod container;
 mod error;
@@ -306,6 +307,7 @@ mod launcher;
 #[cfg(test)]
 mod wire_tests;
 
+pub use command::Command;
 pub use config::{
     Bind, Capabilities, CapabilitySets, IdMap, IdMapping, IoLimit, Limit, NamespaceSource, Namespaces,
     Overlay, Proc, Resource, Securebits, Stdio, Tmpfs,
@@ -314,7 +316,7 @@ pub use config::{
 pub use config::{FileAccess, Landlock, LandlockAbi};
 pub use container::Container;
 pub use error::{Error, ErrorKind, Result};
-pub use host::{Child, Notification, Notifier, Output};
+pub use host::{Child, Exec, Notification, Notifier, Output, OutputFile, Pool};
 pub use probe::{Feature, Finding, Host};
 pub use report::{Cause, Enforcement, Report};
 pub use seccomp::{Comparison, Seccomp, SeccompAction, Syscall, SyscallGroup, SyscallRule};

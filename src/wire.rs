@@ -45,6 +45,8 @@ pub struct Header {
     pub clock_offset: i64,
     /// What becomes of the listener of the workload's seccomp filter, see [`listener`].
     pub listener: u64,
+    /// Whether the host wants to hear of the start of a run in a slot (1) or only of its end (0).
+    pub announce: u64,
 }
 
 /// What the listener of a seccomp filter is for.
@@ -57,11 +59,13 @@ pub mod listener {
     pub const REPORT: u64 = 2;
     /// The host program gets it.
     pub const HOST: u64 = 3;
+    /// Init notes what a slot must replace after the run, and lets the calls through.
+    pub const WATCH: u64 = 4;
 }
 
 impl Header {
     /// Size of the encoded form.
-    pub const SIZE: usize = 80;
+    pub const SIZE: usize = 88;
 
     /// The bytes to send.
     pub fn encode(&self) -> [u8; Self::SIZE] {
@@ -69,17 +73,29 @@ impl Header {
         let offset = self.clock_offset as u64;
         let (body, scratch, fds) = (self.body, self.scratch, self.fds);
         let (wall, cpu, cpus) = (self.wall_limit, self.cpu_limit, self.cpus);
-        let words = [body, scratch, fds, wall, cpu, cpus, self.meter, self.killer, offset, self.listener];
+        let (meter, killer, listener) = (self.meter, self.killer, self.listener);
+        let words = [body, scratch, fds, wall, cpu, cpus, meter, killer, offset, listener, self.announce];
         put_words(&mut out, &words);
         out
     }
 
     /// Reads the bytes received.
     pub fn decode(bytes: &[u8; Self::SIZE]) -> Self {
-        let [body, scratch, fds, wall_limit, cpu_limit, cpus, meter, killer, offset, listener] =
+        let [body, scratch, fds, wall_limit, cpu_limit, cpus, meter, killer, offset, listener, announce] =
             get_words(bytes);
-        let clock_offset = offset as i64;
-        Header { body, scratch, fds, wall_limit, cpu_limit, cpus, meter, killer, clock_offset, listener }
+        Header {
+            body,
+            scratch,
+            fds,
+            wall_limit,
+            cpu_limit,
+            cpus,
+            meter,
+            killer,
+            clock_offset: offset as i64,
+            listener,
+            announce,
+        }
     }
 }
 
@@ -122,6 +138,16 @@ pub enum Command {
     Stop,
     /// Let all processes go on (`SIGCONT`).
     Continue,
+    /// Run a further command: a header with descriptors and steps follows. The first descriptor is the socket of
+    /// that command alone.
+    Exec,
+    /// Carry out the steps that follow, with a header and descriptors, before the next run of a slot.
+    Prepare,
+    /// Copy out the files that the steps that follow name, after a run of a slot.
+    Collect,
+    /// Make the slot as new and wait for the next run. With a number that is not 0 a header follows with so many
+    /// descriptors, in place of those of the cgroups that the plan came with.
+    Renew(u64),
 }
 
 impl Command {
@@ -139,6 +165,10 @@ impl Command {
             Command::CpuLimit(limit) => [6, limit],
             Command::Stop => [7, 0],
             Command::Continue => [8, 0],
+            Command::Exec => [9, 0],
+            Command::Prepare => [10, 0],
+            Command::Collect => [11, 0],
+            Command::Renew(count) => [12, count],
         };
         let mut out = [0; Self::SIZE];
         put_words(&mut out, &words);
@@ -157,6 +187,10 @@ impl Command {
             6 => Some(Command::CpuLimit(value)),
             7 => Some(Command::Stop),
             8 => Some(Command::Continue),
+            9 => Some(Command::Exec),
+            10 => Some(Command::Prepare),
+            11 => Some(Command::Collect),
+            12 => Some(Command::Renew(value)),
             _ => None,
         }
     }
@@ -343,6 +377,38 @@ pub enum Record {
     },
     /// Everything has ended.
     Ended(End),
+    /// The slot waits for a run. What comes with the message is as with [`Record::Started`], of the process that
+    /// will become the workload.
+    Ready {
+        /// As in [`Record::Started`].
+        vouched: bool,
+    },
+    /// The slot cannot be made as new, see [`spoiled`].
+    Spoiled {
+        /// What the last run has left.
+        why: u32,
+    },
+    /// What a run needs is in its place.
+    Prepared,
+    /// A file that was asked for comes with the message, or the reason why not.
+    Collected {
+        /// The kernel's reason; 0 for none.
+        errno: i32,
+    },
+}
+
+/// Why a slot cannot be used again.
+pub mod spoiled {
+    /// Settings of init, which every process inherits, have been changed.
+    pub const INIT: u32 = 1;
+    /// Process ids cannot begin anew.
+    pub const PIDS: u32 = 2;
+    /// The set of pseudo-terminals has been used.
+    pub const TERMINALS: u32 = 3;
+    /// The cgroup is still charged for memory.
+    pub const MEMORY: u32 = 4;
+    /// A run was sent that nobody has read.
+    pub const SOCKET: u32 = 5;
 }
 
 /// The parts of a step that can fail for different reasons.
@@ -393,6 +459,19 @@ impl Record {
                 put_words(code, &[4]);
                 put_words(words, &end.words());
             }
+            Record::Ready { vouched } => {
+                put_words(code, &[5]);
+                put_words(words, &[u64::from(*vouched)]);
+            }
+            Record::Spoiled { why } => {
+                put_words(code, &[6]);
+                put_words(words, &[u64::from(*why)]);
+            }
+            Record::Prepared => put_words(code, &[7]),
+            Record::Collected { errno } => {
+                put_words(code, &[8]);
+                put_words(words, &[*errno as u64]);
+            }
         }
         out
     }
@@ -412,6 +491,10 @@ impl Record {
             }),
             3 => Some(Record::Started { vouched: first != 0 }),
             4 => End::from_words(&words).map(Record::Ended),
+            5 => Some(Record::Ready { vouched: first != 0 }),
+            6 => Some(Record::Spoiled { why: first as u32 }),
+            7 => Some(Record::Prepared),
+            8 => Some(Record::Collected { errno: first as i32 }),
             _ => None,
         }
     }
@@ -536,7 +619,7 @@ macro_rules! steps {
 
         impl<'a> Step<&'a CStr, &'a [u8]> {
             /// Reads the next step; `None` where the bytes are no step.
-            #[inline]
+            #[inline(never)]
             pub fn decode(reader: &mut Reader<'a>) -> Option<Self> {
                 match u32::get(reader)? {
                     $( $code => Some(Step::$variant { $( $field: Get::get(reader)? ),* }), )*
@@ -736,6 +819,51 @@ steps! {
     31 Loopback "loopback" {}
     /// Open what is needed of the host's /proc while it can still be reached.
     32 HostProc "host-proc" {}
+    /// Be a slot: the steps from here to `park` are carried out before each run.
+    33 Serve "serve" {
+        /// The socket on which runs come.
+        runs: u32,
+        /// A file that tells what memory the cgroup is charged for, or [`NO_FD`].
+        charge: u32,
+        /// The bytes that a group without processes may be charged for.
+        residue: u64,
+        /// Whether the network namespace is the slot's own.
+        network: u32,
+    }
+    /// Take away what is mounted at a path since the last run, if anything is.
+    34 Unmount "unmount" {
+        /// The path inside.
+        path: S,
+    }
+    /// Look whether the file systems that a run could write to have been used; if they have not, the steps from here to
+    /// `park` are not needed.
+    37 Used "used" {
+        /// The paths inside where they are mounted, each ended by a NUL.
+        paths: B,
+        /// Whether they are empty before a run.
+        are_empty: u32,
+    }
+    /// Let a file system forget what has been looked up in it (a remount that changes nothing).
+    35 Forget "forget" {
+        /// The path inside.
+        path: S,
+        /// The flags of the mount, as mount(2) has them.
+        flags: u64,
+    }
+    /// Create the process that becomes the workload of the next run; the steps that follow are its own.
+    36 Park "park" {
+        /// As in `start-workload`.
+        cgroup: u32,
+    }
+    /// Wait for the run; the steps that come with it follow.
+    63 AwaitRun "await-run" {}
+    /// Copy a file out, for the host.
+    80 Collect "collect" {
+        /// The path inside.
+        path: S,
+        /// The most bytes that it may have.
+        most: u64,
+    }
     /// Create the process that becomes the workload; the steps that follow are its own.
     40 StartWorkload "start-workload" {
         /// The directory of the cgroup (v2) that it is created in where the kernel allows that to init, or

@@ -3,7 +3,9 @@
 use std::ffi::{CStr, CString};
 
 use crate::plan::Step as HostStep;
-use crate::wire::{Calls, Command, End, Ending, Header, NO_FD, Put, Reader, Record, Sink, Step, listener};
+use crate::wire::{
+    Calls, Command, End, Ending, Header, NO_FD, Put, Reader, Record, Sink, Step, listener, spoiled,
+};
 
 struct Bytes(Vec<u8>);
 
@@ -87,7 +89,15 @@ fn records_come_back_as_they_were() {
         reported,
     };
     let failed = Record::SetupFailed { step: u32::MAX, errno: 116, item: 9 };
-    for record in [Record::NeedIdMaps, failed, Record::Started { vouched: true }, Record::Ended(end)] {
+    let others = [
+        Record::Started { vouched: true },
+        Record::Ready { vouched: true },
+        Record::Spoiled { why: spoiled::TERMINALS },
+        Record::Prepared,
+        Record::Collected { errno: 27 },
+        Record::Ended(end),
+    ];
+    for record in others.into_iter().chain([Record::NeedIdMaps, failed]) {
         assert_eq!(Record::decode(&record.encode()), Some(record));
     }
 }
@@ -116,6 +126,7 @@ fn the_header_comes_back_as_it_was() {
         killer: 6,
         clock_offset: -5,
         listener: listener::HOST,
+        announce: 1,
     };
     assert_eq!(Header::decode(&header.encode()), header);
 }
@@ -140,6 +151,10 @@ fn commands_come_back_as_they_were_and_no_other_code_is_one() {
         Command::CpuLimit(7),
         Command::Stop,
         Command::Continue,
+        Command::Exec,
+        Command::Prepare,
+        Command::Collect,
+        Command::Renew(7),
     ];
     let bytes = |code: u64| {
         let mut bytes = Command::WallLimit(7).encode();

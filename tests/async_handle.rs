@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use cofferdam::tokio::{Child, Notifier};
 use cofferdam::{
-    Cause, Container, Error, ErrorKind, Feature, Limit, Namespaces, Output, Report, Seccomp, Stdio,
+    Cause, Command, Container, Error, ErrorKind, Feature, Limit, Namespaces, Output, Pool, Report, Seccomp,
+    Stdio,
 };
 use common::calls::{has_perl, perl};
 use common::helper::{is_helper, run_helper};
@@ -824,4 +825,37 @@ fn helper_without_descriptors() {
 #[test]
 fn a_start_for_which_descriptors_run_out_leaves_nothing() {
     run_helper("helper_without_descriptors");
+}
+
+// Runs in a pool
+
+#[test]
+fn runs_in_a_pool_are_awaited_and_their_slot_is_used_again() {
+    let pool = std::sync::Arc::new(Pool::new(&Container::new(), 1).expect("a pool"));
+    let command = |script: &str| Command::new("sh").args(["-c", script]).stdin(Stdio::null());
+    on_both(async || {
+        let child = pool.spawn(&command("exec sleep 86400")).expect("a run");
+        let mut child = Child::try_from(child).expect("a runtime");
+        assert!(!polled(1, child.wait()).await);
+        assert!(child.try_wait().expect("no error").is_none());
+        child.kill().expect("init");
+        let report = child.wait().await.expect("a report");
+        assert_eq!(report.cause(), Cause::Killed);
+
+        // The first handle is still there, and its slot in use again.
+        let second = pool.spawn(&command("echo out; exit 3").stdout(Stdio::piped())).expect("a run");
+        let output = Child::try_from(second).expect("a runtime").wait_with_output().await.expect("output");
+        assert_eq!((text(&output.stdout), output.status.code()), ("out".into(), Some(3)));
+        assert_eq!(child.wait().await.expect("a report"), report);
+
+        let third = Child::try_from(pool.spawn(&command("exec sleep 86400")).expect("a run"));
+        let workload = third.as_ref().expect("a runtime").id();
+        drop(third);
+        eventually("it has ended", || !is_alive(workload)).await;
+        let fourth = pool.spawn(&command("exit 4")).expect("a run");
+        assert_eq!(
+            Child::try_from(fourth).expect("a runtime").wait().await.expect("a report").code(),
+            Some(4)
+        );
+    });
 }

@@ -1,5 +1,6 @@
 //! The vocabulary of a container: pure data, validated when the plan is made, without I/O.
 
+pub(crate) mod command;
 pub(crate) mod identity;
 #[cfg(feature = "landlock")]
 pub(crate) mod landlock;
@@ -7,6 +8,7 @@ pub(crate) mod limits;
 pub(crate) mod mounts;
 pub(crate) mod namespaces;
 pub(crate) mod program;
+mod shared;
 pub(crate) mod stdio;
 
 pub use identity::{Capabilities, CapabilitySets, IdMap, IdMapping, Resource, Securebits};
@@ -15,6 +17,7 @@ pub use landlock::{FileAccess, Landlock, LandlockAbi};
 pub use limits::{IoLimit, Limit};
 pub use mounts::{Bind, Overlay, Proc, Tmpfs};
 pub use namespaces::{NamespaceSource, Namespaces};
+pub(crate) use shared::Shared;
 pub use stdio::Stdio;
 
 use std::ffi::OsString;

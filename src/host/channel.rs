@@ -38,7 +38,18 @@ pub(crate) fn pair() -> io::Result<(Channel, OwnedFd)> {
     Ok((Channel { socket: Arc::new(socket) }, other))
 }
 
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
 impl Channel {
+    /// A socket over which plans go, and nothing else comes.
+    pub fn of(socket: OwnedFd) -> Self {
+        Channel { socket: Arc::new(socket) }
+    }
+
     /// Sends the plan. A launcher that ends meanwhile is noticed when its answer is read.
     pub fn send_plan(
         &self,

@@ -1,7 +1,7 @@
 //! The handle of a running container.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::process::{ChildStderr, ChildStdin, ChildStdout, ExitStatus};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -10,15 +10,23 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 
+use super::berth::{Berth, OutputFile};
 use super::cgroup::Groups;
 use super::channel::{Channel, Received, retry};
 use super::notifier::Notifier;
+use super::output::Writer;
+use super::spawn::{Started, header};
+use super::stdio::Stream;
+use super::sys::Attached;
 use super::terms::Terms;
-use super::{output, sys};
+use super::{diagnose, output, sys};
 use crate::config::namespaces::{NamespaceSource, SourceKind};
+use crate::config::{Description, Shared};
 use crate::error::{Error, ErrorKind, Result};
+use crate::plan::Plan;
 use crate::report::Report;
-use crate::wire::{Command, Record};
+use crate::usage::Usage;
+use crate::wire::{Command, End, Header, Record};
 
 /// A running container.
 ///
@@ -51,20 +59,16 @@ pub struct Child {
     pub notifier: Option<Notifier>,
     pub(super) running: Running,
     pub(super) report: Option<Report>,
+    files: Vec<OutputFile>,
 }
 
-/// What the library holds of a container: three descriptors.
+/// A command that runs, and the container that it runs in.
 #[derive(Debug)]
 pub(super) struct Running {
-    pub channel: Channel,
-    /// The process that the host created: init, or the one that waits for init.
-    /// Shared with whatever watches it.
-    pub init: Arc<OwnedFd>,
+    /// None any more once the end is known.
+    pub link: Option<Link>,
     pub workload: OwnedFd,
     pub workload_pid: u32,
-    /// `init` is PID 1 of a PID namespace: its end is the end of everything.
-    pub init_is_pid_1: bool,
-    pub groups: Groups,
     pub terms: Terms,
     /// When it was known that the workload runs.
     pub started: Instant,
@@ -72,9 +76,33 @@ pub(super) struct Running {
     pub output_exceeded: bool,
     /// It was paused, and not resumed.
     pub paused: AtomicBool,
+    pub template: Template,
+}
+
+/// What a further command is made from.
+#[derive(Debug)]
+pub(super) struct Template {
+    pub container: Shared<Description>,
+    /// The steps by which the workload came to be.
+    pub workload: Arc<Plan>,
+}
+
+/// What the library holds of a container: with the workload's pidfd, three descriptors. Dropped, it ends.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub channel: Channel,
+    /// The process that the host created: init, or the one that waits for init.
+    /// Shared with whatever watches it.
+    pub init: Arc<OwnedFd>,
+    /// `init` is PID 1 of a PID namespace: its end is the end of everything.
+    pub init_is_pid_1: bool,
+    pub groups: Groups,
+    /// Where it goes after the run, if it is a slot of a pool.
+    pub berth: Option<Box<Berth>>,
     /// The process that the container belongs to: a fork of it has a copy of this handle.
-    pub owner: u32,
-    pub reaped: bool,
+    owner: u32,
+    /// There is nothing left to end.
+    is_over: bool,
 }
 
 /// What a program wrote, and how it ended.
@@ -88,9 +116,39 @@ pub struct Output {
     pub stderr: Vec<u8>,
     /// The account of the run.
     pub report: Report,
+    /// The files that a [`Command`](crate::Command::collect) of a pool asked for.
+    pub files: Vec<OutputFile>,
 }
 
 impl Child {
+    pub(super) fn new(
+        link: Link,
+        workload: Started,
+        streams: [Stream; 3],
+        terms: Terms,
+        template: Template,
+    ) -> Self {
+        let [stdin, stdout, stderr] = streams.map(|stream| stream.ours);
+        Child {
+            stdin: stdin.map(ChildStdin::from),
+            stdout: stdout.map(ChildStdout::from),
+            stderr: stderr.map(ChildStderr::from),
+            notifier: workload.listener.map(Notifier::new),
+            running: Running {
+                link: Some(link),
+                workload: workload.pidfd,
+                workload_pid: workload.pid,
+                terms,
+                started: Instant::now(),
+                output_exceeded: false,
+                paused: AtomicBool::new(false),
+                template,
+            },
+            report: None,
+            files: Vec::new(),
+        }
+    }
+
     /// The workload's process id, as the host program's PID namespace numbers it; 0 if it had ended before
     /// its number could be known. After the end it may be another process's: [`pidfd`](Self::pidfd) is safe
     /// to use then.
@@ -159,7 +217,13 @@ impl Child {
         let report = self.wait()?;
         // Until here: a workload that writes on must find its limit, not a broken pipe.
         let [stdout, stderr] = captured.map(output::Collected::into_bytes);
-        Ok(Output { status: report.status(), stdout, stderr, report })
+        Ok(Output { status: report.status(), stdout, stderr, report, files: self.files })
+    }
+
+    /// The files that the [`Command`](crate::Command::collect) of a pool asked for, in that order; none before the
+    /// end.
+    pub fn files(&self) -> &[OutputFile] {
+        &self.files
     }
 
     /// Kills everything in the container: stopped, traced or deaf to signals, it ends. The report then
@@ -168,7 +232,7 @@ impl Child {
     /// # Errors
     /// None that is known: the call fails only if the control socket does.
     pub fn kill(&self) -> Result<()> {
-        let sent = self.running.channel.send(Command::Kill);
+        let sent = self.running.send(Command::Kill);
         // Only then, or init could take the end of the workload for its own.
         self.running.rouse_init();
         match sent {
@@ -196,22 +260,39 @@ impl Child {
     /// ended child until it waits for it or ends.
     ///
     /// # Errors
-    /// If init is gone.
+    /// If init is gone, and for a run in a [`Pool`](crate::Pool).
     pub fn detach(mut self) -> Result<()> {
         if self.running.paused.load(Relaxed) {
             self.resume()?;
         }
-        let sent = self.running.channel.send(Command::Detach);
+        if self.running.link.as_ref().is_some_and(|link| link.berth.is_some()) {
+            let error = Error::invalid("detach", "a run in a pool cannot outlive the pool");
+            return Err(error.with_remedy("start it by `Container::spawn`"));
+        }
+        let sent = self.running.send(Command::Detach);
         sent.map_err(|error| Error::io("detach", "cannot tell init", &error))?;
-        self.running.groups.keep();
-        self.running.reaped = true;
+        if let Some(link) = &mut self.running.link {
+            link.let_go();
+        }
         Ok(())
     }
 
-    /// Whether nothing of the container runs any more: then no call on the handle waits.
+    /// Whether init has said its last word on this run: then no call on the handle waits.
     #[cfg(feature = "tokio")]
-    pub(super) fn init_has_ended(&self) -> bool {
-        has_ended(self.running.init.as_fd())
+    pub(super) fn has_last_word(&self) -> bool {
+        let Some(link) = &self.running.link else { return true };
+        has_ended(link.init.as_fd()) || link.berth.is_some() && has_ended(link.channel.as_fd())
+    }
+
+    /// Waits until a run in a pool has called `execve`.
+    pub(super) fn await_start(&mut self) -> Result<()> {
+        match self.running.next_record(None)? {
+            Some(Record::Started { .. }) => Ok(()),
+            Some(Record::SetupFailed { step, errno, item }) => {
+                Err(self.running.has_failed(step, errno, item))
+            }
+            _ => Err(lost("init sent something else than the start")),
+        }
     }
 
     fn wait_for(&mut self, time: Option<Duration>) -> Result<Option<Report>> {
@@ -221,13 +302,14 @@ impl Child {
         let deadline = time.and_then(|time| Instant::now().checked_add(time));
         let end = match self.running.next_record(deadline)? {
             Some(Record::Ended(end)) => end,
+            Some(Record::SetupFailed { step, errno, item }) => {
+                return Err(self.running.has_failed(step, errno, item));
+            }
             Some(_) => return Err(lost("init sent something else than its report")),
             None => return Ok(None),
         };
-        self.running.reap();
-        let running = &mut self.running;
-        let report = running.terms.report(&end, &running.groups, running.output_exceeded);
-        running.groups.remove();
+        let (report, files) = self.running.conclude(&end)?;
+        self.files = files;
         self.report = Some(report.clone());
         Ok(Some(report))
     }
@@ -237,19 +319,99 @@ pub(super) fn is_gone(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EPIPE | libc::ECONNRESET | libc::ENOTCONN))
 }
 
-fn lost(what: &str) -> Error {
+pub(super) fn lost(what: &str) -> Error {
     let error = Error::new(ErrorKind::Failed, "wait", format!("there is no report: {what}"));
     error.with_remedy("init, the container's first process, was killed from outside or for want of memory")
 }
 
 impl Running {
+    /// Sends a command to init; a broken pipe once the end is known.
+    pub fn send(&self, command: Command) -> io::Result<()> {
+        match &self.link {
+            Some(link) => link.channel.send(command),
+            None => Err(io::Error::from_raw_os_error(libc::EPIPE)),
+        }
+    }
+
+    /// The groups of the container, as long as it runs.
+    pub fn groups(&self) -> Option<&Groups> {
+        self.link.as_ref().map(|link| &link.groups)
+    }
+
     /// The next record, or `None` when the deadline has passed.
     fn next_record(&mut self, deadline: Option<Instant>) -> Result<Option<Record>> {
+        let Some(link) = &mut self.link else { return Err(lost("init has vanished")) };
+        link.next_record(deadline)
+    }
+
+    /// The report of a run that has ended. Its container goes with it, or back to its pool.
+    fn conclude(&mut self, end: &End) -> Result<(Report, Vec<OutputFile>)> {
+        let Some(mut link) = self.link.take() else { return Err(lost("it was given already")) };
+        let Some(mut berth) = link.berth.take() else {
+            link.reap();
+            let report = self.terms.report(end, &link.groups, self.output_exceeded);
+            link.groups.remove();
+            return Ok((report, Vec::new()));
+        };
+        let report = self.terms.report(end, &link.groups, self.output_exceeded);
+        let files = berth.collect(&mut link)?;
+        berth.leave(link, report.usage());
+        Ok((report, files))
+    }
+
+    /// The command of a run in a pool could not be started.
+    pub(super) fn has_failed(&mut self, step: u32, errno: i32, item: u32) -> Error {
+        let berth = self.link.as_mut().and_then(|link| link.berth.take());
+        match (self.link.take(), berth) {
+            (Some(link), Some(berth)) => {
+                let error = diagnose::setup_failed(berth.plan(), step, errno, item);
+                berth.leave(link, &Usage::default());
+                error
+            }
+            _ => lost("the command could not be started"),
+        }
+    }
+
+    /// Outside a PID namespace of its own init is an ordinary process, which the workload can stop.
+    pub fn rouse_init(&self) {
+        if let Some(link) = self.link.as_ref().filter(|link| !link.init_is_pid_1) {
+            let _ = sys::pidfd_send_signal(self.workload.as_fd(), libc::SIGKILL);
+            nudge(link.init.as_fd());
+        }
+    }
+}
+
+impl Writer for Running {
+    fn signs_of_the_end(&self) -> Vec<BorrowedFd<'_>> {
+        self.link.iter().flat_map(|link| [link.init.as_fd(), link.channel.as_fd()]).collect()
+    }
+
+    /// Where the workload has ended already nobody is left to tell.
+    fn end_for_its_output(&mut self) {
+        self.output_exceeded = true;
+        let _ = self.send(Command::OutputExceeded);
+        self.rouse_init();
+    }
+}
+
+impl Link {
+    pub fn new(channel: Channel, init: Arc<OwnedFd>, init_is_pid_1: bool, groups: Groups) -> Self {
+        let owner = std::process::id();
+        Link { channel, init, init_is_pid_1, groups, berth: None, owner, is_over: false }
+    }
+
+    /// The next record, or `None` when the deadline has passed.
+    pub fn next_record(&mut self, deadline: Option<Instant>) -> Result<Option<Record>> {
+        self.next(deadline).map(|received| received.map(|(record, _)| record))
+    }
+
+    /// The next record, with what is attached to it.
+    pub fn next(&mut self, deadline: Option<Instant>) -> Result<Option<(Record, Attached)>> {
         loop {
             let timeout = self.patience(deadline);
             let received = self.channel.receive(self.init.as_fd(), timeout);
             match received.map_err(|error| Error::io("wait", "cannot hear from init", &error))? {
-                Received::Record(record, _) => return Ok(Some(record)),
+                Received::Record(record, attached) => return Ok(Some((record, attached))),
                 Received::End => {
                     self.end();
                     return Err(lost("init has vanished"));
@@ -263,16 +425,28 @@ impl Running {
         }
     }
 
-    /// The workload wrote more than may be captured. Where it has ended already nobody is left to tell.
-    pub fn end_for_its_output(&mut self) {
-        self.output_exceeded = true;
-        let _ = self.channel.send(Command::OutputExceeded);
-        self.rouse_init();
+    /// Sends a command that a plan follows.
+    pub fn send_with_plan(&self, command: Command, plan: &Plan, fds: &[RawFd]) -> Result<()> {
+        let body = plan.encode();
+        self.send_with(command, &header(plan, &body, fds), fds, &body)
+    }
+
+    /// Sends a command that a header, descriptors and bytes follow.
+    pub fn send_with(&self, command: Command, header: &Header, fds: &[RawFd], body: &[u8]) -> Result<()> {
+        let sent = self.channel.send(command);
+        let sent = sent.and_then(|()| self.channel.send_plan(self.init.as_fd(), header, fds, body));
+        sent.map_err(|error| Error::io("host", "cannot tell init", &error))
     }
 
     fn reap(&mut self) {
         reap(self.init.as_fd());
-        self.reaped = true;
+        self.is_over = true;
+    }
+
+    /// Leaves the container to itself.
+    fn let_go(&mut self) {
+        self.groups.keep();
+        self.is_over = true;
     }
 
     /// How long to wait for a record before looking after init, or the clock.
@@ -283,14 +457,6 @@ impl Running {
         if never { timeout } else { interval }
     }
 
-    /// Outside a PID namespace of its own init is an ordinary process, which the workload can stop.
-    fn rouse_init(&self) {
-        if !self.init_is_pid_1 {
-            let _ = sys::pidfd_send_signal(self.workload.as_fd(), libc::SIGKILL);
-            nudge(self.init.as_fd());
-        }
-    }
-
     /// Where init is not PID 1 only it can find what is to be ended; it does so when it sees that the host
     /// is gone. An init that does not, because the workload keeps it from running, is given up.
     fn init_ends_by_itself(&self) -> bool {
@@ -299,9 +465,8 @@ impl Running {
     }
 
     /// Whether it is this handle's to end it, and that has not happened.
-    #[cfg(feature = "tokio")]
     pub fn goes_on(&self) -> bool {
-        !self.reaped && std::process::id() == self.owner
+        !self.is_over && std::process::id() == self.owner
     }
 
     /// Ends everything, without a report and without waiting for it. Nothing more can be said to init.
@@ -310,13 +475,13 @@ impl Running {
         if self.init_is_pid_1 {
             let _ = sys::pidfd_send_signal(self.init.as_fd(), libc::SIGKILL);
         } else {
-            self.rouse_init();
+            nudge(self.init.as_fd());
         }
     }
 
     /// Ends everything, without a report.
     fn end(&mut self) {
-        if self.reaped {
+        if self.is_over {
             return;
         }
         self.tell_to_end();
@@ -345,10 +510,22 @@ pub(super) const INIT_PATIENCE: u16 = 5_000;
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if std::process::id() == self.owner {
-            self.end();
-        } else {
+        // A workload that keeps init from running must not keep it from ending all.
+        if self.link.as_ref().is_some_and(Link::goes_on) {
+            self.rouse_init();
+        }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        if std::process::id() != self.owner {
             self.groups.keep();
+            return;
+        }
+        self.end();
+        if let Some(berth) = self.berth.take() {
+            berth.is_lost();
         }
     }
 }
@@ -366,7 +543,7 @@ pub(super) fn reap(pidfd: BorrowedFd<'_>) {
 }
 
 /// Rounded up, so that the wait does not end early and spin.
-fn poll_timeout(deadline: Option<Instant>) -> PollTimeout {
+pub(super) fn poll_timeout(deadline: Option<Instant>) -> PollTimeout {
     let Some(deadline) = deadline else { return PollTimeout::NONE };
     let left = deadline.saturating_duration_since(Instant::now());
     let milliseconds = left.as_micros().div_ceil(1000).min(i32::MAX as u128 / 2);

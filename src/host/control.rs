@@ -5,7 +5,7 @@ use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use super::cgroup::Freezing;
+use super::cgroup::{Freezing, Groups};
 use super::child::{Child, has_ended, is_gone};
 use super::terms::cpu_time_mechanism;
 use crate::config::Limit;
@@ -43,9 +43,11 @@ impl Child {
         let mut usage = Usage { wall_time: self.running.started.elapsed(), ..Usage::default() };
         // Once it has ended its number may be another process's.
         usage.cpu_time = cpu_time_by_proc(self.running.workload_pid).filter(|_| !has_ended(self.pidfd()));
-        // The set-up's share is known only to init, and tiny.
-        self.running.groups.fill_in(&mut usage, Duration::ZERO);
-        self.running.groups.fill_in_present(&mut usage);
+        if let Some(groups) = self.running.groups() {
+            // The set-up's share is known only to init, and tiny.
+            groups.fill_in(&mut usage, Duration::ZERO);
+            groups.fill_in_present(&mut usage);
+        }
         Ok(usage)
     }
 
@@ -69,7 +71,7 @@ impl Child {
     /// [`settle_pause`]: Self::settle_pause
     pub(super) fn begin_to_pause(&self) -> Result<Option<Freezing>> {
         self.running.paused.store(true, Relaxed);
-        let freezing = self.running.groups.freeze(true)?;
+        let freezing = self.freeze(true)?;
         if freezing.is_none() {
             self.tell("pause", Command::Stop)?;
         }
@@ -79,7 +81,7 @@ impl Child {
     /// Where not all could be stopped, all go on.
     pub(super) fn settle_pause(&self, paused: Result<()>) -> Result<()> {
         if paused.is_err() {
-            let _ = self.running.groups.freeze(false);
+            let _ = self.freeze(false);
         }
         self.running.paused.store(paused.is_ok(), Relaxed);
         paused
@@ -97,7 +99,7 @@ impl Child {
     }
 
     pub(super) fn begin_to_resume(&self) -> Result<Option<Freezing>> {
-        let freezing = self.running.groups.freeze(false)?;
+        let freezing = self.freeze(false)?;
         if freezing.is_none() {
             self.tell("resume", Command::Continue)?;
         }
@@ -128,7 +130,7 @@ impl Child {
     /// For a limit of zero, without a cgroup, or if init is gone.
     pub fn set_cpu_time_limit(&mut self, time: Duration) -> Result<()> {
         plan::validate_time("CPU time", time)?;
-        let mechanism = cpu_time_mechanism(self.running.groups.cpu_meter()?);
+        let mechanism = cpu_time_mechanism(self.groups()?.cpu_meter()?);
         let nanoseconds = self.with_extra_time(time);
         self.tell("limits", Command::CpuLimit(nanoseconds))?;
         self.running.terms.cpu_time = Some(time);
@@ -144,7 +146,7 @@ impl Child {
     /// For a limit of zero, if there was none, or if the kernel refuses it.
     pub fn set_memory_limit(&mut self, bytes: u64) -> Result<()> {
         plan::validate_count("memory", bytes)?;
-        self.running.groups.set_memory(bytes, self.running.terms.swap)
+        self.groups()?.set_memory(bytes, self.running.terms.swap)
     }
 
     /// Changes the limit of processes and threads. More of them than the new limit stay, but no new one comes.
@@ -154,7 +156,7 @@ impl Child {
     /// As [`set_memory_limit`](Self::set_memory_limit).
     pub fn set_pids_limit(&mut self, count: u64) -> Result<()> {
         plan::validate_count("pids", count)?;
-        self.running.groups.set_pids(count)
+        self.groups()?.set_pids(count)
     }
 
     /// Changes the limit of CPUs. CPUs or the weight must have been limited from the start.
@@ -163,7 +165,7 @@ impl Child {
     /// As [`set_memory_limit`](Self::set_memory_limit).
     pub fn set_cpus(&mut self, cpus: f64) -> Result<()> {
         plan::validate_cpus(cpus)?;
-        self.running.groups.set_cpus(cpus)
+        self.groups()?.set_cpus(cpus)
     }
 
     /// Changes the share of CPU time. CPUs or the weight must have been limited from the start.
@@ -172,7 +174,16 @@ impl Child {
     /// As [`set_memory_limit`](Self::set_memory_limit).
     pub fn set_cpu_weight(&mut self, weight: u64) -> Result<()> {
         plan::validate_weight("CPU", weight)?;
-        self.running.groups.set_cpu_weight(weight)
+        self.groups()?.set_cpu_weight(weight)
+    }
+
+    /// Those of a container that runs.
+    fn groups(&self) -> Result<&Groups> {
+        self.running.groups().ok_or_else(|| Error::errno("limits", "the container has ended", libc::ESRCH))
+    }
+
+    fn freeze(&self, frozen: bool) -> Result<Option<Freezing>> {
+        self.running.groups().map_or(Ok(None), |groups| groups.freeze(frozen))
     }
 
     fn with_extra_time(&self, time: Duration) -> u64 {
@@ -181,7 +192,7 @@ impl Child {
 
     /// After the end there is nobody to tell, and nothing to do.
     fn tell(&self, what: &'static str, command: Command) -> Result<()> {
-        match self.running.channel.send(command) {
+        match self.running.send(command) {
             Err(error) if is_gone(&error) && self.report.is_some() => Ok(()),
             sent => sent.map_err(|error: io::Error| Error::io(what, "cannot tell init", &error)),
         }

@@ -150,6 +150,21 @@ pub(super) fn setup_failed(plan: &Plan, index: u32, errno: i32, part: u32) -> Er
     }
 }
 
+/// A command beside a workload could not be started.
+pub(super) fn command_failed(plan: &Plan, index: u32, errno: i32, part: u32) -> Error {
+    if index != u32::MAX {
+        return setup_failed(plan, index, errno, part);
+    }
+    let error = Error::errno("exec", "cannot create the process of the command", errno);
+    match errno {
+        libc::EAGAIN => error.with_kind(ErrorKind::ResourceExhausted).with_remedy(
+            "64 commands can run beside a workload, and no more processes than RLIMIT_NPROC, pids.max or pid_max \
+             allow: wait for one to end",
+        ),
+        _ => error,
+    }
+}
+
 /// The rules of Landlock count for the program itself.
 fn landlock_remedy(plan: &Plan, step: &Step, errno: i32) -> Option<String> {
     let rules = plan.steps.iter().any(|step| matches!(step, Step::LandlockRule { .. }));

@@ -1,11 +1,13 @@
 //! The parent's side: gathers facts, starts init, holds the handle. Runs in the host program's threads,
 //! and changes nothing of the host program's own world.
 
+mod berth;
 mod cgroup;
 mod channel;
 mod child;
 mod control;
 mod diagnose;
+mod exec;
 mod facts;
 mod id_maps;
 #[cfg(feature = "landlock")]
@@ -13,6 +15,8 @@ mod landlock;
 mod launcher;
 mod notifier;
 mod output;
+mod pool;
+mod slot;
 mod spawn;
 mod stdio;
 mod sys;
@@ -20,8 +24,11 @@ mod terms;
 #[cfg(feature = "tokio")]
 pub(crate) mod tokio;
 
+pub use berth::OutputFile;
 pub use child::{Child, Output};
+pub use exec::Exec;
 pub use notifier::{Notification, Notifier};
+pub use pool::Pool;
 
 pub(crate) use facts::{privileged, seccomp_works};
 #[cfg(feature = "landlock")]

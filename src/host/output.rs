@@ -2,13 +2,21 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::channel::retry;
-use super::child::Running;
+
+/// Who writes to the pipes.
+pub(super) trait Writer {
+    /// Descriptors one of which is readable when nobody is left that writes.
+    fn signs_of_the_end(&self) -> Vec<BorrowedFd<'_>>;
+
+    /// Ends it because it wrote more than may be captured.
+    fn end_for_its_output(&mut self);
+}
 
 /// Collects everything from both pipes until each has ended, or the container has: then what is in them is
 /// all that comes, even while a process that another thread forked holds a copy of a writing end.
@@ -18,7 +26,7 @@ use super::child::Running;
 pub(super) fn read_both(
     pipes: [Option<OwnedFd>; 2],
     limit: Option<u64>,
-    running: &mut Running,
+    writer: &mut impl Writer,
 ) -> io::Result<[Collected; 2]> {
     let [first, second] = pipes;
     let mut first = Collected::new(nonblocking(first)?);
@@ -26,9 +34,9 @@ pub(super) fn read_both(
     let mut left = limit.unwrap_or(u64::MAX);
     let mut ended = false;
     while !ended && (first.pipe.is_some() || second.pipe.is_some()) {
-        ended = wait_for_any(&first, &second, running)?;
+        ended = wait_for_any(&first, &second, writer)?;
         if first.read(&mut left)? || second.read(&mut left)? {
-            running.end_for_its_output();
+            writer.end_for_its_output();
             break;
         }
     }
@@ -79,11 +87,12 @@ impl<P: Read> Collected<P> {
     }
 }
 
-/// Waits until one of the pipes has something to say, or the container has ended, and tells whether it has.
-fn wait_for_any(first: &Collected, second: &Collected, running: &Running) -> io::Result<bool> {
+/// Waits until one of the pipes has something to say, or the writer has ended, and tells whether it has.
+fn wait_for_any(first: &Collected, second: &Collected, writer: &impl Writer) -> io::Result<bool> {
     let pipes = [first, second].map(|collected| collected.pipe.as_ref().map(AsFd::as_fd));
-    let watched = pipes.into_iter().flatten().chain([running.init.as_fd()]);
+    let signs = writer.signs_of_the_end();
+    let watched = signs.iter().copied().chain(pipes.into_iter().flatten());
     let mut watched: Vec<_> = watched.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
     retry(|| poll(&mut watched, PollTimeout::NONE))?;
-    Ok(watched.last().and_then(PollFd::any).unwrap_or(false))
+    Ok(watched[..signs.len()].iter().any(|sign| sign.any().unwrap_or(false)))
 }

@@ -5,26 +5,22 @@ use std::io;
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
-use std::process::{ChildStderr, ChildStdin, ChildStdout};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::Instant;
 
 use nix::poll::PollTimeout;
 
 use super::cgroup::{self, Groups, Layout};
 use super::channel::{self, Channel, Received};
-use super::child::{self, Child, Running};
+use super::child::{self, Child, Link, Template};
 use super::launcher::launcher;
-use super::notifier::Notifier;
 use super::stdio::Stream;
 use super::sys::Attached;
 use super::terms::Terms;
 use super::{diagnose, facts, id_maps, sys};
-use crate::config::Description;
 use crate::config::mounts::BindSource;
 use crate::config::namespaces::SourceKind;
-use crate::config::stdio::Stdio;
+use crate::config::stdio::{Stdio, StdioConfig};
+use crate::config::{Description, Shared};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{self, Plan, Resource};
 use crate::seccomp::Listener;
@@ -46,22 +42,16 @@ pub(crate) fn seccomp_program(container: &Description) -> Result<Option<Vec<u8>>
 }
 
 /// Starts the container. `input` and `output` count where the container does not say.
-pub(crate) fn spawn(container: &Description, input: Stdio, output: Stdio) -> Result<Child> {
+pub(crate) fn spawn(container: &Shared<Description>, input: Stdio, output: Stdio) -> Result<Child> {
     let prepared = Prepared::new(container, &input, &output)?;
     let opened = prepared.open()?;
-    let starting = clone_init(&prepared.plan)?;
-    let started = starting.set_up(&prepared.plan, &opened);
-    match started.and_then(|started| complete(&prepared.plan, started)) {
-        Ok(started) => Ok(prepared.child(starting, started)),
-        Err(error) => {
-            starting.abandon(prepared.plan.init_is_pid_1());
-            Err(error)
-        }
-    }
+    let (starting, started) = bring_up(&prepared.plan, &opened)?;
+    Ok(prepared.child(starting, started))
 }
 
 /// What a start needs and what can fail before there is a process.
 pub(super) struct Prepared {
+    container: Shared<Description>,
     pub plan: Plan,
     streams: [Stream; 3],
     groups: Groups,
@@ -69,49 +59,31 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    pub fn new(container: &Description, input: &Stdio, output: &Stdio) -> Result<Self> {
+    pub fn new(container: &Shared<Description>, input: &Stdio, output: &Stdio) -> Result<Self> {
         let (plan, layout) = prepare(container)?;
-        let streams = open_streams(container, input, output)?;
+        let streams = open_streams(&container.stdio, input, output)?;
         output_is_captured(container, &streams)?;
         let terms = Terms::new(container, &layout);
         let groups = cgroup::create(&layout)?;
-        Ok(Prepared { plan, streams, groups, terms })
+        Ok(Prepared { container: container.clone(), plan, streams, groups, terms })
     }
 
     pub fn open(&self) -> Result<Opened> {
-        Opened::open(&self.plan, &self.streams, &self.groups)
+        Opened::open(&self.plan, Some(&self.streams), &self.groups)
     }
 
     /// The handle of the container that has started.
-    pub fn child(self, starting: Starting, started: Started) -> Child {
-        let [stdin, stdout, stderr] = self.streams.map(|stream| stream.ours);
-        let Starting { channel, pidfd, .. } = starting;
-        Child {
-            stdin: stdin.map(ChildStdin::from),
-            stdout: stdout.map(ChildStdout::from),
-            stderr: stderr.map(ChildStderr::from),
-            notifier: started.listener.map(Notifier::new),
-            running: Running {
-                channel,
-                init: pidfd,
-                workload: started.pidfd,
-                workload_pid: started.pid,
-                init_is_pid_1: self.plan.init_is_pid_1(),
-                groups: self.groups,
-                terms: self.terms,
-                started: Instant::now(),
-                output_exceeded: false,
-                paused: AtomicBool::new(false),
-                owner: std::process::id(),
-                reaped: false,
-            },
-            report: None,
-        }
+    pub fn child(self, starting: Starting, workload: Started) -> Child {
+        let init_is_pid_1 = self.plan.init_is_pid_1();
+        let link = Link::new(starting.channel, starting.pidfd, init_is_pid_1, self.groups);
+        let workload_plan = Arc::new(self.plan.of_the_workload());
+        let template = Template { container: self.container, workload: workload_plan };
+        Child::new(link, workload, self.streams, self.terms, template)
     }
 }
 
 /// A limit of output holds where the library reads it.
-fn output_is_captured(container: &Description, streams: &[Stream; 3]) -> Result<()> {
+pub(super) fn output_is_captured(container: &Description, streams: &[Stream; 3]) -> Result<()> {
     if container.limits.output.is_none() || streams[1..].iter().any(|stream| stream.ours.is_some()) {
         return Ok(());
     }
@@ -120,7 +92,7 @@ fn output_is_captured(container: &Description, streams: &[Stream; 3]) -> Result<
         .with_remedy("make standard output or standard error `piped`, or limit files with `file_size_limit`"))
 }
 
-fn prepare(container: &Description) -> Result<(Plan, Layout)> {
+pub(super) fn prepare(container: &Description) -> Result<(Plan, Layout)> {
     plan::validate(container)?;
     let layout = cgroup::plan(&container.limits)?;
     let facts = facts::gather(container, &layout)?;
@@ -136,8 +108,8 @@ pub(crate) fn rehearse(container: &Description) -> Result<()> {
     // Its own namespaces can be made by init as well.
     plan.steps.extend(of_the_workload.into_iter().filter(|step| matches!(step, plan::Step::Unshare { .. })));
     let null = Stdio::null();
-    let streams = open_streams(&Description::default(), &null, &null)?;
-    let opened = Opened::open(&plan, &streams, &Groups::default())?;
+    let streams = open_streams(&StdioConfig::default(), &null, &null)?;
+    let opened = Opened::open(&plan, Some(&streams), &Groups::default())?;
     let starting = clone_init(&plan)?;
     let result = starting.set_up(&plan, &opened).map(drop);
     starting.abandon(plan.init_is_pid_1());
@@ -151,14 +123,14 @@ pub(crate) fn rehearse_limits(container: &Description) -> Result<()> {
 }
 
 /// A description for which a plan can be made, whatever program it will have.
-fn with_a_name(container: &Description) -> Description {
+pub(super) fn with_a_name(container: &Description) -> Description {
     let mut container = container.clone();
     container.program.name = Some("rehearsal".into());
     container
 }
 
-fn open_streams(container: &Description, input: &Stdio, output: &Stdio) -> Result<[Stream; 3]> {
-    let chosen = &container.stdio.streams;
+pub(super) fn open_streams(stdio: &StdioConfig, input: &Stdio, output: &Stdio) -> Result<[Stream; 3]> {
+    let chosen = &stdio.streams;
     Ok([
         Stream::open(0, chosen[0].as_ref().unwrap_or(input))?,
         Stream::open(1, chosen[1].as_ref().unwrap_or(output))?,
@@ -173,6 +145,18 @@ pub(super) struct Starting {
     pub pidfd: Arc<OwnedFd>,
 }
 
+/// Starts init and follows the set-up to its end.
+pub(super) fn bring_up(plan: &Plan, opened: &Opened) -> Result<(Starting, Started)> {
+    let starting = clone_init(plan)?;
+    match starting.set_up(plan, opened).and_then(|started| complete(plan, started)) {
+        Ok(started) => Ok((starting, started)),
+        Err(error) => {
+            starting.abandon(plan.init_is_pid_1());
+            Err(error)
+        }
+    }
+}
+
 /// The descriptors to send, in the plan's order.
 pub(super) struct Opened {
     pub numbers: Vec<RawFd>,
@@ -181,11 +165,18 @@ pub(super) struct Opened {
 }
 
 impl Opened {
-    fn open(plan: &Plan, streams: &[Stream; 3], groups: &Groups) -> Result<Self> {
+    /// Opens all that the plan needs; a plan without standard streams needs none.
+    pub fn open(plan: &Plan, streams: Option<&[Stream; 3]>, groups: &Groups) -> Result<Self> {
         let mut opened = Opened { numbers: Vec::new(), _owned: Vec::new(), _shared: Vec::new() };
         for resource in &plan.resources {
             match resource {
-                Resource::Stream(number) => opened.numbers.push(streams[*number].number()),
+                Resource::Nothing => {
+                    return Err(Error::errno("host", "a descriptor of the past", libc::EBADF));
+                }
+                Resource::Stream(number) => {
+                    let stream = streams.map_or(-1, |streams| streams[*number].number());
+                    opened.numbers.push(stream);
+                }
                 Resource::Given(fd) | Resource::Namespace(SourceKind::Fd(fd)) => opened.share(fd),
                 Resource::Namespace(SourceKind::Path(path)) => opened.own(open_namespace(path)?),
                 Resource::Tree(source) => opened.own(open_tree(source)?),
@@ -193,10 +184,10 @@ impl Opened {
                     sys::file_of_memory(content)
                         .map_err(|error| Error::io("file", "a file of memory", &error))?,
                 ),
-                Resource::CgroupProcs(index) => opened.own(groups.open_procs(*index)?),
-                Resource::CgroupDirectory(index) => opened.own(groups.open_directory(*index)?),
-                Resource::CgroupKill(index) => opened.own(groups.open_kill(*index)?),
-                Resource::CgroupFile(index, name) => opened.own(groups.open_file(*index, name)?),
+                Resource::CgroupProcs(..)
+                | Resource::CgroupDirectory(..)
+                | Resource::CgroupKill(..)
+                | Resource::CgroupFile(..) => opened.own(open_group(resource, groups)?),
                 #[cfg(feature = "landlock")]
                 Resource::Landlock(policy) => opened.own(super::landlock::ruleset(policy)?),
             }
@@ -212,6 +203,17 @@ impl Opened {
     fn share(&mut self, fd: &Arc<OwnedFd>) {
         self.numbers.push(fd.as_raw_fd());
         self._shared.push(fd.clone());
+    }
+}
+
+/// Opens what a resource means of the groups.
+pub(super) fn open_group(resource: &Resource, groups: &Groups) -> Result<OwnedFd> {
+    match resource {
+        Resource::CgroupProcs(index) => groups.open_procs(*index),
+        Resource::CgroupDirectory(index) => groups.open_directory(*index),
+        Resource::CgroupKill(index) => groups.open_kill(*index),
+        Resource::CgroupFile(index, name) => groups.open_file(*index, name),
+        _ => Err(Error::errno("cgroup", "a file that is none of a group", libc::EINVAL)),
     }
 }
 
@@ -261,7 +263,7 @@ impl Starting {
     fn set_up(&self, plan: &Plan, opened: &Opened) -> Result<Option<Started>> {
         self.write_maps_of_the_clone(plan)?;
         let body = plan.encode();
-        let header = header(plan, opened, &body);
+        let header = header(plan, &body, &opened.numbers);
         // A launcher that ends early says why in its answer, or by its end.
         let sent = self.channel.send_plan(self.pidfd.as_fd(), &header, &opened.numbers, &body);
         self.follow(plan).map_err(|error| reason(sent, error))
@@ -282,7 +284,7 @@ impl Starting {
     /// Does what follows from what came of init; breaks off with the workload, if the plan has one.
     pub fn answer(&self, received: Received, plan: &Plan) -> Result<ControlFlow<Option<Started>>> {
         match received {
-            Received::Record(Record::Started { vouched }, message) => {
+            Received::Record(Record::Started { vouched } | Record::Ready { vouched }, message) => {
                 return started(message, vouched).map(ControlFlow::Break);
             }
             Received::Record(Record::NeedIdMaps, _) => self.write_maps_on_request(plan)?,
@@ -332,11 +334,12 @@ impl Starting {
     }
 }
 
-pub(super) fn header(plan: &Plan, opened: &Opened, body: &[u8]) -> Header {
+/// The header that goes before the steps of a plan.
+pub(super) fn header(plan: &Plan, body: &[u8], fds: &[RawFd]) -> Header {
     Header {
         body: body.len() as u64,
         scratch: plan.scratch as u64,
-        fds: opened.numbers.len() as u64,
+        fds: fds.len() as u64,
         wall_limit: plan.wall_limit,
         cpu_limit: plan.cpu_limit,
         cpus: plan.cpus,
@@ -344,6 +347,7 @@ pub(super) fn header(plan: &Plan, opened: &Opened, body: &[u8]) -> Header {
         killer: u64::from(plan.killer),
         clock_offset: plan.clock_offset,
         listener: plan.listener.wire(),
+        announce: 0,
     }
 }
 
@@ -369,15 +373,16 @@ pub(super) fn complete(plan: &Plan, started: Option<Started>) -> Result<Started>
 }
 
 /// The workload as init announced it.
+#[derive(Debug)]
 pub(super) struct Started {
-    pidfd: OwnedFd,
-    pid: u32,
+    pub pidfd: OwnedFd,
+    pub pid: u32,
     /// The listener of its filter, if the host is to have it.
-    listener: Option<OwnedFd>,
+    pub listener: Option<OwnedFd>,
 }
 
 /// `None` for a plan without a workload.
-fn started(message: Attached, vouched: bool) -> Result<Option<Started>> {
+pub(super) fn started(message: Attached, vouched: bool) -> Result<Option<Started>> {
     let Some(pidfd) = message.fd else { return Ok(None) };
     let pid = match message.pid {
         Some(pid) if vouched => pid,

@@ -10,6 +10,13 @@ pub mod nr {
     pub const FSTAT: usize = 5;
     pub const PPOLL: usize = 271;
     pub const MMAP: usize = 9;
+    pub const MEMFD_CREATE: usize = 319;
+    pub const MUNMAP: usize = 11;
+    pub const MADVISE: usize = 28;
+    pub const SCHED_GETATTR: usize = 315;
+    pub const IOPRIO_GET: usize = 252;
+    pub const PRLIMIT64: usize = 302;
+    pub const PWRITE64: usize = 18;
     pub const RT_SIGACTION: usize = 13;
     pub const RT_SIGPROCMASK: usize = 14;
     pub const IOCTL: usize = 16;
@@ -77,6 +84,13 @@ pub mod nr {
     pub const FSTAT: usize = 80;
     pub const PPOLL: usize = 73;
     pub const MMAP: usize = 222;
+    pub const MEMFD_CREATE: usize = 279;
+    pub const MUNMAP: usize = 215;
+    pub const MADVISE: usize = 233;
+    pub const SCHED_GETATTR: usize = 275;
+    pub const IOPRIO_GET: usize = 31;
+    pub const PRLIMIT64: usize = 261;
+    pub const PWRITE64: usize = 68;
     pub const RT_SIGACTION: usize = 134;
     pub const RT_SIGPROCMASK: usize = 135;
     pub const IOCTL: usize = 29;
@@ -154,6 +168,9 @@ pub mod nr_common {
 pub const EPERM: i32 = 1;
 pub const ENOENT: i32 = 2;
 pub const EINTR: i32 = 4;
+pub const E2BIG: i32 = 7;
+pub const EFBIG: i32 = 27;
+pub const EAGAIN: i32 = 11;
 pub const EACCES: i32 = 13;
 pub const EEXIST: i32 = 17;
 pub const ENOTDIR: i32 = 20;
@@ -167,6 +184,8 @@ pub const O_RDONLY: i32 = 0;
 pub const O_WRONLY: i32 = 1;
 pub const O_CREAT: i32 = 0o100;
 pub const O_TRUNC: i32 = 0o1000;
+pub const O_NONBLOCK: i32 = 0o4000;
+pub const MFD_CLOEXEC: u32 = 1;
 pub const O_CLOEXEC: i32 = 0o2_000_000;
 pub const O_PATH: i32 = 0o10_000_000;
 #[cfg(target_arch = "x86_64")]
@@ -181,6 +200,7 @@ pub const O_NOFOLLOW: i32 = 0o100_000;
 pub const AT_FDCWD: i32 = -100;
 pub const AT_EMPTY_PATH: u32 = 0x1000;
 pub const STATX_MNT_ID: u32 = 0x1000;
+pub const STATX_BASIC_STATS: u32 = 0x7ff;
 pub const AT_RECURSIVE: u32 = 0x8000;
 pub const RESOLVE_NO_MAGICLINKS: u64 = 0x02;
 pub const RESOLVE_IN_ROOT: u64 = 0x10;
@@ -199,6 +219,8 @@ pub const MOUNT_ATTR_NODEV: u64 = 0x04;
 pub const MOUNT_ATTR_NOEXEC: u64 = 0x08;
 pub const MS_REC: u64 = 0x4000;
 pub const MS_PRIVATE: u64 = 1 << 18;
+pub const MS_REMOUNT: u64 = 32;
+pub const UMOUNT_NOFOLLOW: i32 = 8;
 pub const MNT_DETACH: i32 = 2;
 
 pub const LANDLOCK_RULE_PATH_BENEATH: u32 = 1;
@@ -206,6 +228,7 @@ pub const LANDLOCK_RULE_PATH_BENEATH: u32 = 1;
 /// ioctl(2) of devices.
 pub const LANDLOCK_ACCESS_FILE: u64 = 1 | 1 << 1 | 1 << 2 | 1 << 14 | 1 << 15;
 
+pub const CLONE_NEWNET: u32 = 0x4000_0000;
 pub const CLONE_VM: u64 = 0x100;
 pub const CLONE_VFORK: u64 = 0x4000;
 pub const CLONE_PIDFD: u64 = 0x1000;
@@ -237,6 +260,8 @@ pub const PROT_WRITE: i32 = 2;
 pub const MAP_SHARED: i32 = 1;
 pub const MAP_PRIVATE: i32 = 2;
 pub const MAP_ANONYMOUS: i32 = 0x20;
+pub const MAP_NORESERVE: i32 = 0x4000;
+pub const MADV_DONTNEED: i32 = 4;
 
 pub const SOL_SOCKET: i32 = 1;
 pub const SCM_RIGHTS: i32 = 1;
@@ -257,6 +282,10 @@ pub const F_SETFD: i32 = 2;
 pub const F_DUPFD_CLOEXEC: i32 = 1030;
 pub const FD_CLOEXEC: i32 = 1;
 
+pub const IOPRIO_WHO_PROCESS: i32 = 1;
+/// Resource limits are numbered from 0.
+pub const RLIM_NLIMITS: usize = 16;
+
 pub const PR_SET_PDEATHSIG: i32 = 1;
 pub const PR_SET_DUMPABLE: i32 = 4;
 pub const PR_SET_KEEPCAPS: i32 = 8;
@@ -275,6 +304,7 @@ pub const CAP_BITS: u32 = 64;
 pub const CAP_KILL: u32 = 5;
 
 pub const CLOCK_MONOTONIC: i32 = 1;
+pub const CLOCK_REALTIME_COARSE: i32 = 5;
 pub const CLOCK_PROCESS_CPUTIME_ID: i32 = 2;
 /// With the complement of a process id above it: the clock of that process's CPU time.
 pub const CPUCLOCK_SCHED: i32 = 2;
@@ -298,6 +328,15 @@ pub struct Timeval {
 }
 
 impl Timeval {
+    pub fn plus(self, other: Timeval) -> Timeval {
+        let usec = self.usec.wrapping_add(other.usec);
+        let carry = i64::from(usec >= 1_000_000);
+        Timeval {
+            sec: self.sec.wrapping_add(other.sec).wrapping_add(carry),
+            usec: usec.wrapping_sub(1_000_000 * carry),
+        }
+    }
+
     pub fn nanoseconds(self) -> u64 {
         (self.sec as u64).wrapping_mul(1_000_000_000).wrapping_add((self.usec as u64).wrapping_mul(1_000))
     }
@@ -340,7 +379,7 @@ pub struct CloneArgs {
 
 /// `struct sched_attr` of sched_setattr(2), as of Linux 3.14.
 #[repr(C)]
-#[derive(Default)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct SchedAttr {
     pub size: u32,
     pub policy: u32,
@@ -457,19 +496,29 @@ pub struct Statfs {
     pub after: [i64; 4],
 }
 
-/// `struct statx`, of which the mount's number is read.
 #[repr(C)]
-pub struct Statx {
-    pub mask: u32,
-    pub before: [u32; 35],
-    pub mount_id: u64,
-    pub after: [u64; 13],
+#[derive(Clone, Copy, Default)]
+pub struct StatxTimestamp {
+    pub sec: i64,
+    pub nsec: u32,
+    pub reserved: i32,
 }
 
-impl Default for Statx {
-    fn default() -> Self {
-        Statx { mask: 0, before: [0; 35], mount_id: 0, after: [0; 13] }
-    }
+/// `struct statx`, of which times and the mount's number are read.
+#[repr(C)]
+#[derive(Default)]
+pub struct Statx {
+    pub mask: u32,
+    pub before: [u32; 9],
+    pub size: u64,
+    pub between: [u32; 4],
+    pub accessed: StatxTimestamp,
+    pub born: StatxTimestamp,
+    pub changed: StatxTimestamp,
+    pub modified: StatxTimestamp,
+    pub devices: [u32; 4],
+    pub mount_id: u64,
+    pub after: [u64; 13],
 }
 
 /// `struct stat`, of which device, inode and mode are read.

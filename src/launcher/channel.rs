@@ -10,21 +10,44 @@ const CONTROL: Fd = Fd(CONTROL_FD);
 
 /// Receives header, descriptors and steps.
 pub fn receive_plan() -> Result<Plan> {
-    let mut bytes = [0; Header::SIZE];
-    let mut control = Control::new();
     wait_for_host();
-    let length = sys::receive(CONTROL, &mut bytes, &mut control)?;
-    let header = Header::decode(&bytes);
-    let fds = read_descriptors(control.bytes.get(..length).unwrap_or_default());
-    if fds.len() as u64 != header.fds {
-        return Err(Errno(abi::EINVAL));
-    }
+    let (header, fds) = receive_head(CONTROL, Pass::default())?;
     let body = sys::allocate(header.body as usize)?;
     receive_all(body)?;
     Ok(Plan { header, body, fds })
 }
 
-fn receive_all(mut rest: &mut [u8]) -> Result<()> {
+/// Receives header and descriptors.
+pub fn receive_head(socket: Fd, pass: Pass) -> Result<(Header, Descriptors)> {
+    let mut bytes = [0; Header::SIZE];
+    let mut control = Control::new();
+    let length = sys::receive_with(socket, &mut bytes, &mut control, pass)?;
+    let header = Header::decode(&bytes);
+    let fds = read_descriptors(control.bytes.get(..length).unwrap_or_default());
+    if fds.len() as u64 != header.fds {
+        return Err(Errno(abi::EINVAL));
+    }
+    Ok((header, fds))
+}
+
+/// Receives header and descriptors on the control socket, and the steps into memory that the caller releases.
+pub fn receive_steps() -> Result<(Header, Descriptors, &'static mut [u8])> {
+    wait_for_host();
+    let (header, fds) = receive_head(CONTROL, Pass::default())?;
+    let body = sys::allocate(header.body as usize)?;
+    receive_all(body)?;
+    Ok((header, fds, body))
+}
+
+/// Receives the steps of a run, from under a filter that knows the pass.
+pub fn receive_run(socket: Fd, body: &mut [u8], pass: Pass) -> Result<()> {
+    if body.is_empty() {
+        return Ok(());
+    }
+    sys::receive_with(socket, body, &mut Control::new(), pass).map(drop)
+}
+
+pub fn receive_all(mut rest: &mut [u8]) -> Result<()> {
     while !rest.is_empty() {
         wait_for_host();
         let count = match sys::read(CONTROL, rest) {
@@ -68,42 +91,52 @@ fn read_descriptors(control: &[u8]) -> Descriptors {
 
 /// Sends a record. A host that is gone is noticed by the main loop, not here.
 pub fn send(record: &Record) {
-    let _ = sys::send(CONTROL, &record.encode(), &mut Control::new(), 0);
+    send_to(CONTROL, record);
 }
 
-/// Tells that the workload runs: with its pidfd, and with its process id, which the kernel translates to the
+/// Sends a record on a socket.
+pub fn send_to(socket: Fd, record: &Record) {
+    let _ = sys::send(socket, &record.encode(), &mut Control::new(), 0);
+}
+
+/// Sends a record with a descriptor.
+pub fn send_with(record: &Record, fd: Fd) -> Result<()> {
+    let mut control = Control::new();
+    let rights = control.write(0, abi::SCM_RIGHTS, [fd.0]);
+    sys::send(CONTROL, &record.encode(), &mut control, rights).map(drop)
+}
+
+/// Tells of a process, with its pidfd, and with its process id, which the kernel translates to the
 /// host's PID namespace. To vouch for another process needs CAP_SYS_ADMIN where the PID namespace belongs;
 /// where init lacks that, the host finds the number by itself. A listener that the host is to have goes along.
-pub fn send_started(workload: &Spawned, listener: Option<Fd>) {
+pub fn introduce(socket: Fd, record: impl Fn(bool) -> Record, process: &Spawned, listener: Option<Fd>) {
     let mut control = Control::new();
     let rights = match listener {
-        Some(listener) => control.write(0, abi::SCM_RIGHTS, [workload.pidfd.0, listener.0]),
-        None => control.write(0, abi::SCM_RIGHTS, [workload.pidfd.0]),
+        Some(listener) => control.write(0, abi::SCM_RIGHTS, [process.pidfd.0, listener.0]),
+        None => control.write(0, abi::SCM_RIGHTS, [process.pidfd.0]),
     };
     let (uid, gid) = sys::user_and_group();
-    let credentials = control.write(rights, abi::SCM_CREDENTIALS, [workload.pid, uid as i32, gid as i32]);
-    let vouched = Record::Started { vouched: true }.encode();
-    if sys::send(CONTROL, &vouched, &mut control, rights + credentials).is_err() {
-        let silent = Record::Started { vouched: false }.encode();
-        let _ = sys::send(CONTROL, &silent, &mut control, rights);
+    let credentials = control.write(rights, abi::SCM_CREDENTIALS, [process.pid, uid as i32, gid as i32]);
+    if sys::send(socket, &record(true).encode(), &mut control, rights + credentials).is_err() {
+        let _ = sys::send(socket, &record(false).encode(), &mut control, rights);
     }
 }
 
-/// Hands a descriptor over, from under a filter that knows the pass.
-pub fn hand_over(socket: Fd, fd: Fd, pass: Pass) -> Result<()> {
+/// Hands a descriptor over, if there is one, from under a filter that knows the pass.
+pub fn hand_over(socket: Fd, fd: Option<Fd>, pass: Pass) -> Result<()> {
     let mut control = Control::new();
-    let length = control.write(0, abi::SCM_RIGHTS, [fd.0]);
+    let length = fd.map_or(0, |fd| control.write(0, abi::SCM_RIGHTS, [fd.0]));
     sys::send_with(socket, &[0], &mut control, length, pass).map(drop)
 }
 
-/// Takes a descriptor that was handed over. It must be there already: who waited here would not see the host end.
-pub fn take_over(socket: Fd) -> Result<Fd> {
+/// Takes what was handed over. It must be there already: who waited here would not see the host end.
+pub fn take_over(socket: Fd) -> Result<Option<Fd>> {
     if !sys::has_input(socket) {
         return Err(Errno(abi::EINVAL));
     }
     let mut control = Control::new();
     let length = sys::receive(socket, &mut [0], &mut control)?;
-    read_descriptors(control.bytes.get(..length).unwrap_or_default()).get(0)
+    Ok(read_descriptors(control.bytes.get(..length).unwrap_or_default()).get(0).ok())
 }
 
 /// The host's next command; `None` at end of file.
@@ -114,8 +147,13 @@ pub fn await_command() -> Result<Option<Command>> {
 
 /// Reads a command; `None` at end of file, and for bytes that are none. The host sends each at once.
 pub fn read_command() -> Result<Option<Command>> {
+    read_command_from(CONTROL)
+}
+
+/// As [`read_command`], from another socket.
+pub fn read_command_from(socket: Fd) -> Result<Option<Command>> {
     let mut bytes = [0; Command::SIZE];
-    match sys::read(CONTROL, &mut bytes)? {
+    match sys::read(socket, &mut bytes)? {
         Command::SIZE => Ok(Command::decode(&bytes)),
         _ => Ok(None),
     }

@@ -1,29 +1,39 @@
-//! Init's life after the workload has started: it reaps, enforces the limits of time, obeys and watches the
-//! host, and reports when nothing is left.
+//! Init's life once there is something to run: it reaps, enforces the limits of time, obeys and watches the
+//! host, and reports. Where it is a slot it does so again and again.
 
 use super::abi::{self, PollFd};
 use super::channel;
+use super::jobs::{self, Jobs, Messages};
 use super::listener::Listener;
 use super::meter::{Meter, Source};
 use super::processes::Processes;
+use super::run::Run;
 use super::shared::Shared;
-use super::state::{Places, Plan};
-use super::sys::{self, Fd, Spawned};
+use super::slot::{Slot, Stop};
+use super::state::{Outcome, Places, Plan};
+use super::sys::{self, Fd, Reaped, Spawned};
 use crate::wire::{CONTROL_FD, Command, End, Ending, HOST_FD, Record, listener};
 
 /// What init watches and knows.
 struct Init {
-    workload: i32,
+    /// The workload; in a slot none between the runs.
+    main: Option<Run>,
+    jobs: Jobs,
+    slot: Option<Slot>,
     host: Option<Fd>,
     children: Fd,
-    started: u64,
-    /// Nanoseconds of CPU time that belong to the set-up.
-    setup: u64,
-    deadline: Option<u64>,
-    meter: Meter,
-    ending: Ending,
     processes: Processes,
-    listener: Listener,
+    places: Places,
+}
+
+/// What has to be before the first process exists.
+pub fn prepare() -> Outcome {
+    // As PID 1 init gets all orphans; elsewhere it must ask for them before there can be any.
+    if sys::getpid() != 1 {
+        sys::prctl(abi::PR_SET_CHILD_SUBREAPER, 1)?;
+    }
+    // What init has open and in memory is nobody's business, from the workload's first moment on.
+    Ok(sys::prctl(abi::PR_SET_DUMPABLE, 0)?)
 }
 
 /// Takes over when the child has become the workload, or has failed. Its clock is ahead by `offset`. The listener
@@ -34,26 +44,43 @@ pub fn main(
     shared: Shared,
     offset: i64,
     workload: &Spawned,
-    messages: Option<Fd>,
+    messages: Messages,
 ) -> ! {
     if let Some((step, failure)) = shared.failure() {
         let _ = sys::reap(true);
         channel::send(&channel::setup_failed(step, failure));
         sys::exit(1);
     }
-    let listener = match messages.map(channel::take_over).transpose() {
-        Ok(listener) => listener,
-        Err(_) => sys::exit(1),
-    };
+    let Ok(listener) = messages.take_listener() else { sys::exit(1) };
     let is_the_hosts = plan.header.listener == listener::HOST;
-    channel::send_started(workload, listener.filter(|_| is_the_hosts));
-    let started = shared.started().wrapping_sub(offset as u64);
-    let used = shared.used_before();
-    match Init::new(plan, places, workload.pid, started, used, listener.filter(|_| !is_the_hosts)) {
-        Ok(mut init) => init.run(),
+    let started = |vouched| Record::Started { vouched };
+    channel::introduce(Fd(CONTROL_FD), started, workload, listener.filter(|_| is_the_hosts));
+    match Init::new(plan, places, workload, listener.filter(|_| !is_the_hosts)) {
+        Ok((mut init, mut run)) => {
+            run.has_started(shared, offset);
+            run.limit_cpu_time(plan.header.cpu_limit);
+            run.limit_wall_time(plan.header.wall_limit);
+            init.main = Some(run);
+            init.live()
+        }
         // Cannot watch, so must not go on: the end of PID 1 is the end of all.
         Err(_) => sys::exit(1),
     }
+}
+
+/// Becomes the init of a slot. Returns only the failure to do so.
+pub fn serve(slot: Slot) -> Outcome {
+    let mut init = Init {
+        main: None,
+        jobs: Jobs::new(),
+        slot: Some(slot),
+        host: Some(Fd(HOST_FD)),
+        children: sys::signalfd_for_children()?,
+        processes: Processes::new(None, None),
+        places: Places::default(),
+    };
+    init.renew();
+    init.live()
 }
 
 /// Ends a plan that had no workload.
@@ -79,15 +106,46 @@ fn keep(fd: Option<Fd>, number: i32) -> sys::Result<Option<Fd>> {
     }
 }
 
+/// The descriptors that are polled: four of init's own, and two of each command.
+struct Watched {
+    fds: [PollFd; 4 + 2 * (1 + jobs::MOST)],
+    count: usize,
+}
+
+impl Watched {
+    fn new() -> Self {
+        let none = PollFd { fd: -1, events: abi::POLLIN, revents: 0 };
+        Watched { fds: [none; 4 + 2 * (1 + jobs::MOST)], count: 0 }
+    }
+
+    fn push(&mut self, fd: i32) {
+        if let Some(slot) = self.fds.get_mut(self.count) {
+            slot.fd = fd;
+            self.count += 1;
+        }
+    }
+
+    fn poll(&mut self, timeout: Option<u64>) -> sys::Result<()> {
+        let count = self.count;
+        self.count = 0;
+        sys::poll(self.fds.get_mut(..count).unwrap_or_default(), timeout)
+    }
+
+    /// What happened on the next descriptor, in the order in which they were pushed.
+    fn next(&mut self) -> i16 {
+        let events = self.fds.get(self.count).map_or(0, |fd| fd.revents);
+        self.count += 1;
+        events
+    }
+}
+
 impl Init {
     fn new(
         plan: &Plan,
         places: &Places,
-        workload: i32,
-        started: u64,
-        setup: u64,
+        workload: &Spawned,
         listener: Option<Fd>,
-    ) -> sys::Result<Self> {
+    ) -> sys::Result<(Self, Run)> {
         // What init goes on using moves to the low numbers. All else is closed: a pipe of the workload
         // must end when the workload ends it. The order matters: what comes later may lie on a number that an
         // earlier one takes only if that is the number of something that has moved.
@@ -107,97 +165,131 @@ impl Init {
         }
         sys::close_range(CONTROL_FD as u32 + 4, u32::MAX)?;
         let processes = Processes::new(proc, killer);
-        let source = meter.map_or(Source::Process(workload), Source::Cgroup);
-        // Of its capabilities init still needs only the one to end processes of other users.
-        sys::keep_one_capability(abi::CAP_KILL)?;
-        let meter = Meter::new(source, setup, header.cpus, header.cpu_limit);
-        let mut init = Init {
-            workload,
-            host: Some(host),
-            children,
-            started,
-            setup,
-            deadline: None,
-            meter,
-            ending: Ending::Own,
-            processes,
-            listener: Listener::new(listener, header.listener),
-        };
-        init.limit_wall_time(header.wall_limit);
-        Ok(init)
+        let source = meter.map_or(Source::Process(workload.pid), Source::Cgroup);
+        // Of its capabilities init still needs only the one to end processes of other users, and all of them where
+        // a further command comes.
+        sys::rely_on_one_capability(abi::CAP_KILL)?;
+        let meter = Meter::new(source, 0, header.cpus, 0);
+        let listener = Listener::new(listener, header.listener);
+        let places = Places { host_proc: proc, ..Places::default() };
+        let (main, jobs, slot) = (None, Jobs::new(), None);
+        let init = Init { main, jobs, slot, host: Some(host), children, processes, places };
+        Ok((init, Run::new(*workload, Fd(CONTROL_FD), meter, listener)))
     }
 
-    fn limit_wall_time(&mut self, limit: u64) {
-        self.deadline = (limit != 0).then(|| self.started.saturating_add(limit));
-        self.be_punctual();
-    }
-
-    fn limit_cpu_time(&mut self, limit: u64) {
-        self.meter.limit = limit;
-        self.be_punctual();
-    }
-
-    /// Where there is a time to keep, the timer is exact to the microsecond, and the CPU is given soon. The
-    /// workload, which exists by now, does not inherit it.
-    fn be_punctual(&self) {
-        if self.deadline.is_some() || self.meter.limit != 0 {
-            let _ = sys::prctl(abi::PR_SET_TIMERSLACK, 1);
-            sys::ask_for_short_turns();
-        }
-    }
-
-    fn run(&mut self) -> ! {
-        let status = loop {
+    fn live(&mut self) -> ! {
+        loop {
             self.watch();
-            if let Some(status) = self.reap_ended() {
-                break status;
+            self.reap_ended();
+            if self.main.as_ref().is_some_and(Run::has_ended) {
+                self.end();
             }
-        };
-        let wall = sys::now().saturating_sub(self.started);
-        self.heed_what_preceded_the_end();
-        self.processes.end_all();
-        channel::send(&Record::Ended(self.end(status, wall)));
-        sys::exit(0)
+        }
     }
 
     /// Sleeps until something happens, and reacts to all but ended children.
     fn watch(&mut self) {
-        let watched = |fd: i32| PollFd { fd, events: abi::POLLIN, revents: 0 };
-        let control = if self.host.is_some() { CONTROL_FD } else { -1 };
-        let host = self.host.map_or(-1, |fd| fd.0);
-        let mut fds =
-            [watched(control), watched(host), watched(self.children.0), watched(self.listener.number())];
         let timeout = self.until_a_limit_is_reached();
-        if sys::poll(&mut fds, timeout).is_err() {
+        let mut watched = Watched::new();
+        watched.push(if self.host.is_some() { CONTROL_FD } else { -1 });
+        watched.push(self.host.map_or(-1, |fd| fd.0));
+        watched.push(self.children.0);
+        watched.push(self.messages().map_or(-1, |fd| fd.0));
+        for run in self.main.iter_mut().chain(self.jobs.iter_mut()) {
+            watched.push(run.listener.number());
+            watched.push(if run.channel.0 == CONTROL_FD { -1 } else { run.channel.0 });
+        }
+        if watched.poll(timeout).is_err() {
             self.end_workload(Ending::Killed);
         }
-        let [control, host, _, listener] = fds;
-        if listener.revents != 0 && self.listener.heed(listener.revents) {
-            self.end_workload(Ending::Seccomp);
+        let (control, host, _, messages) = (watched.next(), watched.next(), watched.next(), watched.next());
+        self.heed_runs(&mut watched);
+        if messages != 0 {
+            self.heed_messages(messages);
         }
-        if control.revents != 0 {
+        if control != 0 {
             self.obey();
         }
         // A host that has detached the container may end.
-        if host.revents != 0 && self.host.is_some() {
-            self.end_workload(Ending::Killed);
+        if host != 0 && self.host.is_some() {
+            self.end_without_host();
+        }
+    }
+
+    /// Reacts to forbidden calls, and to hosts that give a command up.
+    fn heed_runs(&mut self, watched: &mut Watched) {
+        let mut violation = 0;
+        for run in self.main.iter_mut().chain(self.jobs.iter_mut()) {
+            let (listener, channel) = (watched.next(), watched.next());
+            if listener != 0 && run.listener.heed(listener) {
+                violation = run.listener.violation;
+                run.end(Ending::Seccomp);
+            }
+            if channel != 0 {
+                run.obey();
+            }
+        }
+        self.jobs.forget_finished();
+        if let (Some(run), true) = (&mut self.main, violation != 0) {
+            run.listener.violation = violation;
+            self.end_workload(Ending::Seccomp);
+        }
+    }
+
+    fn messages(&self) -> Option<Fd> {
+        self.slot.as_ref()?.messages
+    }
+
+    /// The process that waits in a slot is ready, or has called `execve`, or is gone.
+    fn heed_messages(&mut self, events: i16) {
+        let (Some(slot), Some(run)) = (&mut self.slot, &mut self.main) else { return };
+        if events & abi::POLLIN != 0 {
+            match slot.take_over(run) {
+                Ok(true) => {
+                    let ready = |vouched| Record::Ready { vouched };
+                    let listener = slot.for_the_host.take();
+                    channel::introduce(Fd(CONTROL_FD), ready, &run.process, listener);
+                    listener.map(sys::close);
+                    return;
+                }
+                Ok(false) => return,
+                // It has gone between the one and the other.
+                Err(_) => {}
+            }
+        }
+        slot.has_left();
+        if slot.shared.failure().is_some() {
+            return;
+        }
+        let shared = slot.shared;
+        run.has_started(shared, slot.offset);
+        run.limit_cpu_time(shared.cpu_limit());
+        run.limit_wall_time(shared.wall_limit());
+        if shared.is_to_be_announced() {
+            channel::send(&Record::Started { vouched: false });
         }
     }
 
     /// How long nothing needs to be done for the limits of time; what has reached one is ended.
     fn until_a_limit_is_reached(&mut self) -> Option<u64> {
-        if self.ending != Ending::Own {
-            return None;
+        let mut least = None;
+        let mut reached = None;
+        if let Some(run) = &mut self.main {
+            match run.until_a_limit_is_reached() {
+                Ok(time) => least = time,
+                Err(why) => reached = Some(why),
+            }
         }
-        // In this order: the first can take a while.
-        let cpu = self.meter.remaining();
-        let wall = self.deadline.map(|deadline| deadline.saturating_sub(sys::now()));
-        match (wall, cpu) {
-            (Some(0), _) => self.end_workload(Ending::WallTime),
-            (_, Some(0)) => self.end_workload(Ending::CpuTime),
-            (wall, cpu) => return [wall, cpu].into_iter().flatten().min().map(less_the_slack),
+        for job in self.jobs.iter_mut() {
+            match job.until_a_limit_is_reached() {
+                Ok(time) => least = [least, time].into_iter().flatten().min(),
+                Err(why) => job.end(why),
+            }
         }
-        None
+        if let Some(why) = reached {
+            self.end_workload(why);
+        }
+        least.map(less_the_slack)
     }
 
     /// Where init is not PID 1 the host ends the workload itself, after it has said so; init may not have looked
@@ -212,64 +304,109 @@ impl Init {
     }
 
     fn obey(&mut self) {
-        match channel::read_command().ok().flatten() {
-            Some(Command::Detach) => self.host = None,
-            Some(Command::IdMapsWritten) => {}
-            Some(Command::OutputExceeded) => self.end_workload(Ending::Output),
-            Some(Command::WallLimit(limit)) => self.limit_wall_time(limit),
-            Some(Command::CpuLimit(limit)) => self.limit_cpu_time(limit),
-            Some(Command::Stop) => self.processes.signal_all(abi::SIGSTOP),
-            Some(Command::Continue) => self.processes.signal_all(abi::SIGCONT),
-            // Also at end of file: the host, or its handle, is gone.
-            Some(Command::Kill) | None => self.end_workload(Ending::Killed),
+        let command = channel::read_command().ok().flatten();
+        match (command, &mut self.main, &mut self.slot) {
+            (Some(Command::Detach), ..) => self.host = None,
+            (Some(Command::OutputExceeded), ..) => self.end_workload(Ending::Output),
+            (Some(Command::WallLimit(limit)), Some(run), _) => run.limit_wall_time(limit),
+            (Some(Command::CpuLimit(limit)), Some(run), _) => run.limit_cpu_time(limit),
+            (Some(Command::Stop), ..) => self.processes.signal_all(abi::SIGSTOP),
+            (Some(Command::Continue), ..) => self.processes.signal_all(abi::SIGCONT),
+            (Some(Command::Exec), ..) => {
+                let places = self.slot.as_ref().map_or(self.places, |slot| *slot.places());
+                if self.jobs.start(&places, self.slot.is_some()).is_err() {
+                    sys::exit(1);
+                }
+            }
+            (Some(Command::Prepare), _, Some(slot)) => channel::send(&slot.prepare()),
+            (Some(Command::Collect), _, Some(slot)) => slot.collect(),
+            (Some(Command::Renew(count)), None, Some(slot)) => {
+                slot.change_groups(count);
+                self.renew();
+            }
+            (Some(Command::Kill), ..) => self.end_workload(Ending::Killed),
+            (None, ..) => self.end_without_host(),
+            // The run that it was about has ended.
+            _ => {}
         }
+    }
+
+    /// The host, or its handle, is gone. A slot has nobody left to wait for.
+    fn end_without_host(&mut self) {
+        self.end_workload(Ending::Killed);
+        if self.slot.is_some() {
+            self.processes.end_all(|_| {});
+            sys::exit(0);
+        }
+    }
+
+    /// Has the slot wait for its next run.
+    fn renew(&mut self) {
+        let Some(slot) = &mut self.slot else { return };
+        match slot.renew() {
+            Ok(run) => self.main = Some(run),
+            Err(stop) => self.give_up(&stop),
+        }
+    }
+
+    /// Tells the host why the slot cannot go on. A host that has other groups for it may try again.
+    fn give_up(&mut self, stop: &Stop) {
+        channel::send(&stop.record());
     }
 
     /// Sends SIGKILL to everything. The first reason counts, and none that comes after the end.
     fn end_workload(&mut self, why: Ending) {
         let as_pid_1 = matches!(self.processes, Processes::Namespace);
-        if self.ending == Ending::Own && !(as_pid_1 && sys::has_ended(self.workload)) {
-            self.ending = why;
+        if let Some(run) = &mut self.main {
+            if run.ending == Ending::Own && !(as_pid_1 && sys::has_ended(run.process.pid)) {
+                run.ending = why;
+            }
         }
-        // A host that has ended stays readable; it has been heard.
-        if why == Ending::Killed {
+        // A host that has ended stays readable; it has been heard. That of a slot goes on.
+        if why == Ending::Killed && self.slot.is_none() {
             self.host = None;
         }
         self.processes.signal_all(abi::SIGKILL);
     }
 
-    /// Reaps all that have ended; the workload's status if it was among them.
-    fn reap_ended(&self) -> Option<i32> {
+    /// Reaps all that have ended.
+    fn reap_ended(&mut self) {
         let mut information = [0u8; 128];
         let _ = sys::read(self.children, &mut information);
-        let mut status = None;
         while let Ok(Some(reaped)) = sys::reap(false) {
-            if reaped.pid == self.workload {
-                status = Some(reaped.status);
-            }
+            self.settle(&reaped);
         }
-        status
     }
 
-    fn end(&self, status: i32, wall: u64) -> End {
-        let usage = sys::usage_of_children();
-        End {
-            // A workload that ended in another way than by init's SIGKILL ended by itself, just before.
-            ending: if status & 0x7f == abi::SIGKILL { self.ending } else { Ending::Own },
-            status,
-            wall,
-            setup: self.setup,
-            user: usage.user.nanoseconds(),
-            system: usage.system.nanoseconds(),
-            max_rss: usage.max_rss as u64,
-            minor_faults: usage.minor_faults as u64,
-            major_faults: usage.major_faults as u64,
-            blocks_read: usage.blocks_read as u64,
-            blocks_written: usage.blocks_written as u64,
-            voluntary_switches: usage.voluntary_switches as u64,
-            involuntary_switches: usage.involuntary_switches as u64,
-            violation: self.listener.violation,
-            reported: self.listener.reported,
+    /// A process of a further command counts for the container as well.
+    fn settle(&mut self, reaped: &Reaped) {
+        settle(&mut self.main, &mut self.jobs, &mut self.slot, reaped);
+    }
+
+    /// The workload has ended, and with it all else. Init ends with it, but for that of a slot.
+    fn end(&mut self) {
+        self.heed_what_preceded_the_end();
+        if self.messages().is_some() {
+            self.heed_messages(0);
         }
+        let Init { main, jobs, slot, processes, .. } = self;
+        jobs.end_with_the_container();
+        processes.end_all(|reaped| settle(main, jobs, slot, reaped));
+        let Some(run) = main.take() else { return };
+        let Some(slot) = slot else {
+            run.report();
+            sys::exit(0)
+        };
+        slot.tell_the_end(run, jobs);
+    }
+}
+
+fn settle(main: &mut Option<Run>, jobs: &mut Jobs, slot: &mut Option<Slot>, reaped: &Reaped) {
+    jobs.settle(reaped);
+    if let Some(run) = main {
+        run.settle(reaped);
+    }
+    if let Some(slot) = slot {
+        slot.settle(reaped);
     }
 }

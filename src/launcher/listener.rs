@@ -1,13 +1,17 @@
 //! The listener of the workload's filter, where init is the one who is told.
 
-use super::abi;
+use super::abi::{self, nr};
 use super::sys::{self, Fd};
 use crate::wire::{Calls, listener};
 
 /// What init is told, and what it does about it.
 pub struct Listener {
     fd: Option<Fd>,
-    reports: bool,
+    purpose: u64,
+    /// Sockets have been asked for.
+    pub saw_sockets: bool,
+    /// IPC objects or files without a name have been asked for.
+    pub saw_objects: bool,
     /// One more than the number of the call that was the end; 0 before.
     pub violation: u64,
     /// The calls that were let through.
@@ -16,8 +20,20 @@ pub struct Listener {
 
 impl Listener {
     pub fn new(fd: Option<Fd>, purpose: u64) -> Self {
-        let reports = purpose == listener::REPORT;
-        Listener { fd, reports, violation: 0, reported: Calls::default() }
+        let (saw_sockets, saw_objects) = (false, false);
+        Listener { fd, purpose, saw_sockets, saw_objects, violation: 0, reported: Calls::default() }
+    }
+
+    /// None.
+    pub fn none() -> Self {
+        Listener::new(None, listener::NONE)
+    }
+
+    /// Gives the listener up: from now on the calls fail with ENOSYS.
+    pub fn close(&mut self) {
+        if let Some(fd) = self.fd.take() {
+            sys::close(fd);
+        }
     }
 
     /// What to poll; -1 where there is nothing.
@@ -30,21 +46,25 @@ impl Listener {
         let Some(fd) = self.fd else { return false };
         if events & abi::POLLIN == 0 {
             // No process is left that could call.
-            self.fd = None;
+            self.close();
             return false;
         }
         // It fails where the process that called has been killed meanwhile.
         let Ok(call) = sys::receive_notification(fd) else { return false };
         // Only calls of this architecture can be told from each other.
         let number = if call.architecture == abi::AUDIT_ARCH { call.number as u32 } else { Calls::LAST };
-        if self.reports {
-            self.reported.insert(number);
-            sys::let_go_on(fd, &call);
-            return false;
+        match self.purpose {
+            listener::REPORT => self.reported.insert(number),
+            listener::WATCH if number as usize == nr::SOCKET => self.saw_sockets = true,
+            listener::WATCH => self.saw_objects = true,
+            _ => {
+                if self.violation == 0 {
+                    self.violation = u64::from(number) + 1;
+                }
+                return true;
+            }
         }
-        if self.violation == 0 {
-            self.violation = u64::from(number) + 1;
-        }
-        true
+        sys::let_go_on(fd, &call);
+        false
     }
 }

@@ -50,6 +50,20 @@ impl Meter {
         Meter { source, before, cpus, limit, seen: 0, pause: SHORTEST, goes_round }
     }
 
+    /// One that counts from now on, whatever the source has counted before.
+    pub fn from_now(source: Source, cpus: u64) -> Self {
+        let before = match source {
+            Source::Cgroup(file) => read_cgroup(file),
+            Source::Process(_) => reaped(),
+        };
+        Meter::new(source, before, cpus, 0)
+    }
+
+    /// Nanoseconds that do not count beside those that never did.
+    pub fn leave_out(&mut self, time: u64) {
+        self.before = self.before.saturating_add(time);
+    }
+
     /// Nanoseconds until the limit can be reached at the earliest; 0 when it has been, `None` without limit.
     pub fn remaining(&mut self) -> Option<u64> {
         if self.limit == 0 {
@@ -118,6 +132,11 @@ impl Meter {
         };
         used.saturating_sub(self.before)
     }
+}
+
+/// The number in a file of one.
+pub fn read_number(file: Fd) -> u64 {
+    read_cgroup(file)
 }
 
 fn read_cgroup(file: Fd) -> u64 {

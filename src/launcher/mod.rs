@@ -11,16 +11,22 @@
 #![cfg_attr(test, allow(dead_code))] // Tests compile the modules, they do not run all of them.
 
 pub mod abi;
+mod account;
 mod channel;
 mod identity;
 mod init;
+mod jobs;
 mod landlock;
 mod listener;
 mod meter;
 mod mounts;
+mod network;
 mod paths;
 mod processes;
+mod run;
+mod settings;
 mod shared;
+mod slot;
 mod state;
 mod steps;
 mod sys;

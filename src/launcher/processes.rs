@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 
 use super::abi;
-use super::sys::{self, Fd};
+use super::sys::{self, Fd, Reaped};
 
 /// How the container's processes are found: all but init itself.
 pub enum Processes {
@@ -42,11 +42,13 @@ impl Processes {
     }
 
     /// Kills and reaps until nothing is left.
-    pub fn end_all(&self) {
+    pub fn end_all(&self, mut settle: impl FnMut(&Reaped)) {
         loop {
             self.signal_all(abi::SIGKILL);
-            if sys::reap(true).is_err() {
-                break;
+            match sys::reap(true) {
+                Ok(Some(reaped)) => settle(&reaped),
+                Ok(None) => {}
+                Err(_) => break,
             }
         }
     }

@@ -4,13 +4,13 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::state::Failure;
 use super::sys::{self, Errno, Pass, Result};
-use crate::wire::item;
+use crate::wire::{Header, item};
 
 /// What the child tells init, through memory that both see, whether or not they share the rest. Init looks
 /// only when the child is gone or has become the workload, so the order of the writes does not matter.
 #[derive(Clone, Copy)]
 pub struct Shared {
-    words: &'static [AtomicU64; 5],
+    words: &'static [AtomicU64; 8],
 }
 
 impl Shared {
@@ -20,14 +20,48 @@ impl Shared {
 
     /// The step last entered, the error number of a failure, its part, and the time before `execve`.
     fn fields(&self) -> (&AtomicU64, &AtomicU64, &AtomicU64, &AtomicU64) {
-        let [step, errno, item, started, _] = self.words;
+        let [step, errno, item, started, ..] = self.words;
         (step, errno, item, started)
     }
 
     /// The CPU time used before `execve`.
     fn used(&self) -> &AtomicU64 {
-        let [.., used] = self.words;
+        let [_, _, _, _, used, ..] = self.words;
         used
+    }
+
+    /// The limits of wall time and of CPU time, and whether the start is to be announced.
+    fn terms(&self) -> [&AtomicU64; 3] {
+        let [.., wall, cpu, announce] = self.words;
+        [wall, cpu, announce]
+    }
+
+    /// Forgets the former process.
+    pub fn clear(self) {
+        self.words.iter().for_each(|word| word.store(0, Relaxed));
+    }
+
+    /// Notes on what terms a run takes place.
+    pub fn run_comes(self, header: &Header) {
+        let [wall, cpu, announce] = self.terms();
+        wall.store(header.wall_limit, Relaxed);
+        cpu.store(header.cpu_limit, Relaxed);
+        announce.store(header.announce, Relaxed);
+    }
+
+    /// The limit of wall time of the run.
+    pub fn wall_limit(self) -> u64 {
+        self.terms()[0].load(Relaxed)
+    }
+
+    /// Its limit of CPU time.
+    pub fn cpu_limit(self) -> u64 {
+        self.terms()[1].load(Relaxed)
+    }
+
+    /// Whether its start is to be announced.
+    pub fn is_to_be_announced(self) -> bool {
+        self.terms()[2].load(Relaxed) != 0
     }
 
     pub fn enter_step(self, index: u32) {

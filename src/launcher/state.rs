@@ -1,7 +1,7 @@
 //! What the launcher knows while it walks the plan.
 
 use super::abi;
-use super::sys::{self, Errno, Fd, Result};
+use super::sys::{self, Errno, Fd, Pass, Result};
 use crate::wire::{CONTROL_FD, HOST_FD, Header, MAX_FDS, NO_FD, item};
 
 /// Why a step failed: the kernel's reason, and which part of the step.
@@ -61,6 +61,17 @@ impl Descriptors {
         self.count
     }
 
+    pub fn iter(&self) -> impl Iterator<Item = Fd> + '_ {
+        self.numbers.iter().take(self.count).copied().filter(|number| *number >= 0).map(Fd)
+    }
+
+    /// Puts another descriptor at an index, in place of one that is closed.
+    pub fn replace(&mut self, index: u32, fd: Fd) {
+        if let Some(slot) = self.numbers.get_mut(index as usize) {
+            sys::close(Fd(core::mem::replace(slot, fd.0)));
+        }
+    }
+
     pub fn get(&self, index: u32) -> Result<Fd> {
         match self.numbers.get(index as usize) {
             Some(&number) if number >= 0 => Ok(Fd(number)),
@@ -83,10 +94,10 @@ impl Descriptors {
     }
 
     /// Moves all to numbers from `lowest` on.
-    pub fn lift(&mut self, lowest: u32) -> Result<()> {
+    pub fn lift(&mut self, lowest: u32, pass: Pass) -> Result<()> {
         for number in self.numbers.iter_mut().take(self.count).filter(|number| **number >= 0) {
-            let lifted = sys::duplicate(Fd(*number), lowest)?;
-            sys::close(Fd(*number));
+            let lifted = sys::duplicate_with(Fd(*number), lowest, pass)?;
+            sys::close_with(Fd(*number), pass);
             *number = lifted.0;
         }
         Ok(())
@@ -108,6 +119,8 @@ pub struct Places {
     pub host_proc: Option<Fd>,
     /// The socket by which the workload's process hands the listener of its filter to init.
     pub messenger: Option<Fd>,
+    /// The socket on which the runs of a slot come.
+    pub runs: Option<Fd>,
 }
 
 /// The numbers of some mounts; more than there is room for are taken for not our own.
@@ -132,10 +145,10 @@ impl OwnMounts {
 
 impl Places {
     /// Moves what steps after this one still need to numbers from `lowest` on.
-    pub fn lift(&mut self, lowest: u32) -> Result<()> {
+    pub fn lift(&mut self, lowest: u32, pass: Pass) -> Result<()> {
         for place in [&mut self.host_proc, &mut self.messenger] {
             if let Some(fd) = place {
-                *place = Some(sys::duplicate(*fd, lowest)?);
+                *place = Some(sys::duplicate_with(*fd, lowest, pass)?);
             }
         }
         Ok(())
@@ -155,6 +168,10 @@ impl Places {
 
     pub fn host_proc(&self) -> Result<Fd> {
         self.host_proc.ok_or(Errno(abi::EINVAL))
+    }
+
+    pub fn runs(&self) -> Result<Fd> {
+        self.runs.ok_or(Errno(abi::EINVAL))
     }
 
     pub fn messenger(&self) -> Result<Fd> {

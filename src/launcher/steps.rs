@@ -4,123 +4,147 @@ use core::ffi::CStr;
 
 use super::abi;
 use super::channel::{self, Reporter, send};
+use super::jobs::Messages;
 use super::shared::Shared;
 use super::state::{Failure, In, Outcome, Places, Plan};
-use super::sys::{self, Errno, Fd, Fork, How, Pass};
-use super::{identity, init, landlock, mounts, system, workload};
-use crate::wire::{Command, Reader, Record, Step, item, listener};
+use super::sys::{self, Errno, Fd, Fork, Ground, How, Pass, Spawned};
+use super::{identity, init, landlock, mounts, slot, system, workload};
+use crate::wire::{Command, Reader, Record, Step, item};
 
 /// A step as the launcher sees it.
-type ReceivedStep = Step<&'static CStr, &'static [u8]>;
+pub type ReceivedStep = Step<&'static CStr, &'static [u8]>;
 
 /// Everything the steps work on.
-struct Walk {
-    plan: Plan,
-    rest: Reader<'static>,
-    places: Places,
+pub struct Walk {
+    pub plan: Plan,
+    pub rest: Reader<'static>,
+    pub places: Places,
     reporter: Reporter,
-    index: u32,
+    pub index: u32,
     /// The process was created in the cgroup of the step `start-workload`.
     born_in_cgroup: bool,
-    /// Memory for the pointer tables of `execve`: once there is a filter none can be asked for.
-    scratch: &'static mut [u8],
+    /// Memory for the pointer tables of `execve`, and for a run that is awaited: once there is a filter none can
+    /// be asked for.
+    room: &'static mut [u8],
     /// What the calls after the filter carry.
     pass: Pass,
 }
 
-/// Stack for the steps between the creation of the workload's process and `execve`.
-const STACK: usize = 64 << 10;
+/// The most that steps received later, and the pointer tables of their `execve`, can take: more than the kernel
+/// allows for arguments and environment. What is not used is not there.
+pub const ROOM: usize = 24 << 20;
 
 /// Carries out the plan. Init's way through ends in its main loop, the workload's in `execve`.
 pub fn walk(plan: Plan) -> ! {
     let rest = Reader::new(plan.body);
-    let places = Places::default();
-    let reporter = Reporter::Control;
-    let (scratch, pass) = (Default::default(), Pass::default());
-    Walk { plan, rest, places, reporter, index: 0, born_in_cgroup: false, scratch, pass }.run()
+    Walk::new(plan, rest, 0, Places::default(), Reporter::Control, &mut []).run()
 }
 
 impl Walk {
+    fn new(
+        plan: Plan,
+        rest: Reader<'static>,
+        index: u32,
+        places: Places,
+        reporter: Reporter,
+        room: &'static mut [u8],
+    ) -> Self {
+        let (born_in_cgroup, pass) = (false, Pass::default());
+        Walk { plan, rest, places, reporter, index, born_in_cgroup, room, pass }
+    }
+
     fn run(&mut self) -> ! {
         while !self.rest.is_empty() {
             self.reporter.step(self.index);
-            let outcome = match Step::decode(&mut self.rest) {
-                Some(Step::StartWorkload { cgroup }) => match self.plan.fds.find(cgroup) {
-                    Ok(cgroup) => self.start_workload(cgroup),
-                    Err(errno) => Err(errno.into()),
-                },
-                Some(step) => self.carry_out(&step),
-                None => Err(Failure { errno: Errno(abi::EINVAL), item: item::PLAN }),
-            };
-            if let Err(failure) = outcome {
+            if let Err(failure) = self.take_a_step() {
                 self.reporter.failed(self.index, failure, self.pass);
             }
-            self.index += 1;
+            self.index = self.index.wrapping_add(1);
         }
         // Only a plan without workload gets here: the host asked whether the steps work, and they do.
         init::finish_without_workload()
+    }
+
+    fn take_a_step(&mut self) -> Outcome {
+        match self.next_step()? {
+            Step::StartWorkload { cgroup } => self.start_workload(self.plan.fds.find(cgroup)?),
+            Step::Serve { runs, charge, residue, network } => {
+                let terms = slot::Terms { runs, charge, residue, network: network != 0 };
+                slot::serve(self.branch(self.reporter, &mut []), terms)
+            }
+            step => self.carry_out(&step),
+        }
+    }
+
+    /// Decodes the next step.
+    pub fn next_step(&mut self) -> Outcome<ReceivedStep> {
+        Step::decode(&mut self.rest).ok_or(Failure { errno: Errno(abi::EINVAL), item: item::PLAN })
     }
 
     /// Creates the process that carries out the rest of the plan and becomes the workload, and goes on as
     /// init. Returns only the failure to do so.
     fn start_workload(&mut self, cgroup: Option<Fd>) -> Outcome {
         let shared = Shared::new()?;
-        // As PID 1 init gets all orphans; elsewhere it must ask for them before there can be any.
-        if sys::getpid() != 1 {
-            sys::prctl(abi::PR_SET_CHILD_SUBREAPER, 1)?;
-        }
-        // What init has open and in memory is nobody's business, from the workload's first moment on.
-        sys::prctl(abi::PR_SET_DUMPABLE, 0)?;
-        let messages = self.prepare_for_a_listener()?;
-        let started = match self.spawn_shared(cgroup, shared) {
-            // The kernel does not know how (ENOSYS, E2BIG, EINVAL), or does not let init (EACCES): the process
-            // enters the group by itself.
-            Err(_) if cgroup.is_some() => self.spawn_shared(None, shared),
-            started => started,
-        };
-        let (workload, offset) = started.item(item::FORK)?;
+        init::prepare()?;
+        let messages = Messages::new(&self.plan.header)?;
+        self.places.messenger = messages.theirs;
+        let mut ground = Ground::new(self.plan.header.scratch as usize)?;
+        let reporter = Reporter::Init(shared);
+        let (workload, offset) = self.spawn_next(cgroup, true, &mut ground, reporter)?;
         init::main(&self.plan, &self.places, shared, offset, &workload, messages)
     }
 
-    /// The socket at which init gets the listener of the workload's filter, if that is to have one.
-    fn prepare_for_a_listener(&mut self) -> Outcome<Option<Fd>> {
-        if self.plan.header.listener == listener::NONE {
-            return Ok(None);
-        }
-        let (ours, theirs) = sys::socket_pair()?;
-        self.places.messenger = Some(theirs);
-        Ok(Some(ours))
-    }
-
-    /// On shared memory nothing need be copied. Before Linux 6.1 a process that is to enter a new time namespace
-    /// may not share (EINVAL), and enters it when it is created, not at exec: its clock then is ahead by the
-    /// offset, which is returned.
-    fn spawn_shared(&mut self, cgroup: Option<Fd>, shared: Shared) -> sys::Result<(sys::Spawned, i64)> {
-        match self.spawn(How { share: true, cgroup }, shared) {
-            Err(Errno(abi::EINVAL)) => {
-                let workload = self.spawn(How { share: false, cgroup }, shared)?;
-                Ok((workload, self.plan.header.clock_offset))
-            }
-            workload => Ok((workload?, 0)),
-        }
-    }
-
-    /// The child works on a walk of its own, as it moves the descriptors, which remain where they are here.
-    fn spawn(&mut self, how: How, shared: Shared) -> sys::Result<sys::Spawned> {
-        let walk = Walk {
-            plan: self.plan.clone(),
-            rest: self.rest,
-            places: self.places,
-            reporter: Reporter::Init(shared),
-            index: self.index + 1,
-            born_in_cgroup: how.cgroup.is_some(),
-            scratch: sys::allocate(self.plan.header.scratch as usize)?,
-            pass: Pass::default(),
+    /// Creates the process that goes on with the steps after this one. Returns how far its clock is ahead as well.
+    pub fn spawn_next(
+        &self,
+        cgroup: Option<Fd>,
+        wait: bool,
+        ground: &mut Ground,
+        reporter: Reporter,
+    ) -> Outcome<(Spawned, i64)> {
+        let spawn = |cgroup: Option<Fd>, ground: &mut Ground| {
+            spawn_shared(cgroup, wait, ground, |room| {
+                let mut walk = self.branch(reporter, room);
+                walk.index = self.index.wrapping_add(1);
+                walk.born_in_cgroup = cgroup.is_some();
+                Ok(walk)
+            })
         };
-        sys::spawn(how, sys::allocate(STACK)?, go_on, sys::allocate_value(walk)?)
+        let spawned = match spawn(cgroup, ground) {
+            // The kernel does not know how (ENOSYS, E2BIG, EINVAL), or does not let init (EACCES): the process
+            // enters the group by itself.
+            Err(_) if cgroup.is_some() => spawn(None, ground),
+            spawned => spawned,
+        };
+        let (process, shares) = spawned.map_err(|failure| Failure { item: item::FORK, ..failure })?;
+        Ok((process, if shares { 0 } else { self.plan.header.clock_offset }))
     }
 
-    fn carry_out(&mut self, step: &ReceivedStep) -> Outcome {
+    /// The same walk for another process, which moves its descriptors, while they remain where they are here.
+    pub fn branch(&self, reporter: Reporter, room: &'static mut [u8]) -> Walk {
+        Walk::new(self.plan.clone(), self.rest, self.index, self.places, reporter, room)
+    }
+
+    /// Says that all is ready, and takes the steps of the run that comes.
+    fn await_run(&mut self) -> Outcome {
+        channel::hand_over(self.places.messenger()?, None, self.pass)?;
+        let (header, fds) = channel::receive_head(self.places.runs()?, self.pass)?;
+        let room = core::mem::take(&mut self.room);
+        let too_big = Failure { errno: Errno(abi::E2BIG), item: item::PLAN };
+        let (body, room) = room.split_at_mut_checked(header.body as usize).ok_or(too_big)?;
+        channel::receive_run(self.places.runs()?, body, self.pass)?;
+        if let Reporter::Init(shared) = self.reporter {
+            shared.run_comes(&header);
+        }
+        self.rest = Reader::new(body);
+        (self.plan, self.room) = (Plan { header, body, fds }, room);
+        // The steps of a run are counted from 0.
+        self.index = u32::MAX;
+        Ok(())
+    }
+
+    #[inline(never)] // Two callers; it is most of the launcher.
+    pub fn carry_out(&mut self, step: &ReceivedStep) -> Outcome {
         let places = &mut self.places;
         let fds = &mut self.plan.fds;
         match *step {
@@ -171,16 +195,23 @@ impl Walk {
             Step::SealMount { path } => mounts::seal(places, path),
             Step::EnterRoot {} => mounts::enter_root(places),
 
-            Step::StartWorkload { .. } => Ok(()),
+            Step::StartWorkload { .. }
+            | Step::Serve { .. }
+            | Step::Park { .. }
+            | Step::Used { .. }
+            | Step::Collect { .. } => Err(Failure { errno: Errno(abi::EINVAL), item: item::PLAN }),
+            Step::Unmount { path } => Ok(sys::unmount_if_mounted(path)?),
+            Step::Forget { path, flags } => Ok(sys::remount(path, flags)?),
+            Step::AwaitRun {} => self.await_run(),
             Step::Cgroup { of_start, .. } if of_start != 0 && self.born_in_cgroup => Ok(()),
             Step::Cgroup { fd, .. } => Ok(sys::write_all(fds.get(fd)?, b"0")?),
             Step::SessionKeyring {} => Ok(identity::leave_session_keyring()?),
             Step::Session {} => Ok(sys::setsid()?),
             Step::LiftDescriptors { above } => {
-                places.lift(above)?;
-                Ok(fds.lift(above)?)
+                places.lift(above, self.pass)?;
+                Ok(fds.lift(above, self.pass)?)
             }
-            Step::Descriptor { fd, target } => Ok(sys::give_number(fds.get(fd)?, target as i32)?),
+            Step::Descriptor { fd, target } => Ok(sys::give_number(fds.get(fd)?, target as i32, self.pass)?),
             Step::ResourceLimit { resource, soft, hard } => {
                 Ok(sys::set_rlimit(resource, soft, hard, self.pass)?)
             }
@@ -200,7 +231,7 @@ impl Walk {
                 Ok(identity::set_capabilities(effective, permitted, inheritable, ambient)?)
             }
             Step::NoNewPrivs {} => Ok(sys::prctl(abi::PR_SET_NO_NEW_PRIVS, 1)?),
-            Step::WorkingDirectory { path } => Ok(sys::chdir(path)?),
+            Step::WorkingDirectory { path } => Ok(sys::chdir_with(path, self.pass)?),
             Step::ParentDeath {} => Ok(sys::prctl(abi::PR_SET_PDEATHSIG, abi::SIGKILL as usize)?),
             Step::DefaultSignals {} => Ok(workload::default_signals()?),
             Step::LandlockRule { fd, path, access } => landlock::add_rule(fds.get(fd)?, path, access),
@@ -211,14 +242,47 @@ impl Walk {
             }
             Step::Execute { candidates, arguments, environment, strings } => {
                 let counts = workload::Counts { candidates, arguments, environment };
-                let scratch = core::mem::take(&mut self.scratch);
+                let scratch = core::mem::take(&mut self.room);
                 workload::execute(&counts, strings, scratch, self.reporter, self.pass)
             }
         }
     }
 }
 
-/// The workload's process begins here, on a stack of its own.
+/// Creates a process for a walk. On shared memory nothing need be copied. Before Linux 6.1 a process that is to
+/// enter a new time namespace may not share (EINVAL), and enters it when it is created, not at exec: its clock then
+/// is ahead by the offset. Returns whether it shares.
+pub fn spawn_shared(
+    cgroup: Option<Fd>,
+    wait: bool,
+    ground: &mut Ground,
+    make: impl Fn(&'static mut [u8]) -> Outcome<Walk>,
+) -> Outcome<(Spawned, bool)> {
+    let mut spawn = |share| sys::spawn(How { share, cgroup, wait }, ground, go_on, &make);
+    match spawn(true) {
+        Err(Failure { errno: Errno(abi::EINVAL), .. }) => spawn(false).map(|process| (process, false)),
+        process => process.map(|process| (process, true)),
+    }
+}
+
+/// A walk through steps that are copied into the room.
+pub fn walk_through(
+    plan: Plan,
+    steps: &[u8],
+    places: Places,
+    reporter: Reporter,
+    room: &'static mut [u8],
+) -> Outcome<Walk> {
+    let too_big = Failure { errno: Errno(abi::E2BIG), item: item::PLAN };
+    let (body, room) = room.split_at_mut_checked(steps.len()).ok_or(too_big)?;
+    for (to, from) in body.iter_mut().zip(steps) {
+        *to = *from;
+    }
+    let body = &*body;
+    Ok(Walk::new(Plan { body, ..plan }, Reader::new(body), 0, places, reporter, room))
+}
+
+/// A new process begins here, on a stack of its own.
 extern "C" fn go_on(walk: &'static mut Walk) -> ! {
     walk.run()
 }
@@ -226,7 +290,7 @@ extern "C" fn go_on(walk: &'static mut Walk) -> ! {
 /// From here on this process makes no call that the filter does not know by the pass.
 fn attach_filter(places: &Places, program: &[u8], has_listener: bool, pass: Pass) -> Outcome {
     if let Some(listener) = sys::set_filter(program, has_listener)? {
-        channel::hand_over(places.messenger()?, listener, pass).item(item::LISTENER)?;
+        channel::hand_over(places.messenger()?, Some(listener), pass).item(item::LISTENER)?;
     }
     Ok(())
 }

@@ -92,6 +92,11 @@ pub fn write(fd: Fd, bytes: &[u8]) -> Result<usize> {
     call!(nr::WRITE, fd.0, bytes.as_ptr(), bytes.len())
 }
 
+/// Writes to the start of a file, wherever its offset is.
+pub fn write_to_start(fd: Fd, bytes: &[u8]) -> Result<usize> {
+    call!(nr::PWRITE64, fd.0, bytes.as_ptr(), bytes.len(), 0)
+}
+
 /// Writes everything, also through interruptions.
 pub fn write_all(fd: Fd, mut bytes: &[u8]) -> Result<()> {
     while !bytes.is_empty() {
@@ -116,7 +121,11 @@ pub fn copy_file(from: Fd, to: Fd) -> Result<()> {
 }
 
 pub fn close(fd: Fd) {
-    let _ = call!(nr::CLOSE, fd.0);
+    close_with(fd, Pass::default());
+}
+
+pub fn close_with(fd: Fd, Pass([a, b, c]): Pass) {
+    let _ = call!(nr::CLOSE, fd.0, 0, 0, a, b, c);
 }
 
 /// Closes all descriptors from `first` to `last`.
@@ -155,6 +164,27 @@ pub fn is_read_only(fd: Fd) -> Result<bool> {
     Ok(status.flags & abi::ST_RDONLY != 0)
 }
 
+/// When a file was last read, written and changed, in nanoseconds as far as they go.
+pub fn times(directory: Fd, path: &CStr) -> Result<[(i64, u32); 3]> {
+    let mut status = abi::Statx::default();
+    call!(nr::STATX, directory.0, path.as_ptr(), 0, abi::STATX_BASIC_STATS, &raw mut status)?;
+    let time = |stamp: &abi::StatxTimestamp| (stamp.sec, stamp.nsec);
+    Ok([time(&status.accessed), time(&status.modified), time(&status.changed)])
+}
+
+/// The size of a file.
+pub fn size(file: Fd) -> Result<u64> {
+    let mut status = abi::Statx::default();
+    let flags = abi::AT_EMPTY_PATH;
+    call!(nr::STATX, file.0, c"".as_ptr(), flags, abi::STATX_BASIC_STATS, &raw mut status)?;
+    Ok(status.size)
+}
+
+/// A file of memory.
+pub fn memfd(name: &CStr) -> Result<Fd> {
+    call!(nr::MEMFD_CREATE, name.as_ptr(), abi::MFD_CLOEXEC).map(fd)
+}
+
 /// The number of the mount that a file lies on: statx(2), Linux 5.8.
 pub fn mount_id(file: Fd) -> Result<u64> {
     let mut status = abi::Statx::default();
@@ -185,7 +215,11 @@ pub fn unlinkat(dir: Fd, name: &CStr) -> Result<()> {
 }
 
 pub fn chdir(path: &CStr) -> Result<()> {
-    call!(nr::CHDIR, path.as_ptr()).map(drop)
+    chdir_with(path, Pass::default())
+}
+
+pub fn chdir_with(path: &CStr, Pass([a, b, c]): Pass) -> Result<()> {
+    call!(nr::CHDIR, path.as_ptr(), 0, 0, a, b, c).map(drop)
 }
 
 pub fn fchdir(fd: Fd) -> Result<()> {
@@ -202,6 +236,20 @@ pub fn pivot_root(new: &CStr, old: &CStr) -> Result<()> {
 
 pub fn umount_detach(path: &CStr) -> Result<()> {
     call!(nr::UMOUNT2, path.as_ptr(), abi::MNT_DETACH).map(drop)
+}
+
+/// Detaches what is mounted at a path; nothing need be.
+pub fn unmount_if_mounted(path: &CStr) -> Result<()> {
+    match call!(nr::UMOUNT2, path.as_ptr(), abi::MNT_DETACH | abi::UMOUNT_NOFOLLOW) {
+        Err(Errno(abi::EINVAL)) => Ok(()),
+        result => result.map(drop),
+    }
+}
+
+/// mount(2) that changes no option of a file system; the kernel forgets what has been looked up in it.
+pub fn remount(path: &CStr, flags: u64) -> Result<()> {
+    let flags = flags | abi::MS_REMOUNT;
+    call!(nr::MOUNT, null::<u8>(), path.as_ptr(), null::<u8>(), flags, null::<u8>()).map(drop)
 }
 
 /// mount(2) that changes the propagation of `/` and all below it to private.
@@ -293,6 +341,7 @@ pub fn fork() -> Result<Fork> {
 }
 
 /// A process made by [`spawn`].
+#[derive(Clone, Copy)]
 pub struct Spawned {
     pub pid: i32,
     pub pidfd: Fd,
@@ -305,26 +354,107 @@ pub struct How {
     pub share: bool,
     /// The cgroup (v2) that it is created in: clone3(2), Linux 5.7.
     pub cgroup: Option<Fd>,
+    /// This process sleeps until the new one has called exec or has ended.
+    pub wait: bool,
 }
 
-/// Runs `entry` with `argument` in a new process that starts on the stack given, and waits until that has
-/// called exec or has ended.
-pub fn spawn<T>(
+/// Memory on which one process after another begins: its argument, room for what it reads, and its stack.
+pub struct Ground {
+    address: *mut u8,
+    length: usize,
+    /// The process that may still be using it.
+    tenant: Option<i32>,
+}
+
+impl Ground {
+    /// Bytes of stack. Above and below lie other parts of the same mapping; the steps need a tenth of it.
+    const STACK: usize = 64 << 10;
+
+    /// Ground with this much room.
+    pub fn new(room: usize) -> Result<Self> {
+        let length = Self::ARGUMENT + room + Self::STACK;
+        let length = length.checked_next_multiple_of(4096).ok_or(Errno(abi::EINVAL))?;
+        Ok(Ground { address: map(length, abi::MAP_PRIVATE | abi::MAP_NORESERVE)?, length, tenant: None })
+    }
+
+    /// Bytes for the argument of the process.
+    const ARGUMENT: usize = 4096;
+
+    /// Notes that a process was reaped.
+    pub fn forget(&mut self, reaped: &Reaped) {
+        if self.tenant == Some(reaped.pid) {
+            self.tenant = None;
+        }
+    }
+
+    /// Notes that its process has called exec, as the end of a descriptor shows that is closed by it.
+    pub fn tenant_has_left(&mut self) {
+        self.tenant = None;
+    }
+
+    /// Gives back the memory of the room; it is zeroed when it is used again.
+    pub fn clear(&self) {
+        if self.tenant.is_none() {
+            let _ = call!(nr::MADVISE, self.address, self.length, abi::MADV_DONTNEED);
+        }
+    }
+}
+
+/// Runs `entry` in a new process, on the ground given, with what `make` makes of the room on it.
+pub fn spawn<T, E: From<Errno>>(
+    how: How,
+    ground: &mut Ground,
+    entry: extern "C" fn(&'static mut T) -> !,
+    make: impl FnOnce(&'static mut [u8]) -> core::result::Result<T, E>,
+) -> core::result::Result<Spawned, E> {
+    const { assert!(size_of::<T>() <= Ground::ARGUMENT && align_of::<T>() <= 4096) }
+    if ground.tenant.is_some() {
+        return Err(Errno(abi::EAGAIN).into());
+    }
+    let room = ground.length - Ground::ARGUMENT - Ground::STACK;
+    // SAFETY: the ground is a mapping of this length that is never unmapped, and has no tenant: the process that
+    // had these references before was reaped or has called exec, or worked on a copy.
+    let (place, room, stack) = unsafe {
+        let room_start = ground.address.add(Ground::ARGUMENT);
+        let stack_start = room_start.add(room);
+        (
+            ground.address.cast::<T>(),
+            core::slice::from_raw_parts_mut(room_start, room),
+            core::slice::from_raw_parts_mut(stack_start, Ground::STACK),
+        )
+    };
+    let value = make(room)?;
+    // SAFETY: the start of the ground is aligned to a page and large enough, and nobody else's.
+    let argument = unsafe {
+        place.write(value);
+        &mut *place
+    };
+    let spawned = clone_process(how, stack, entry, argument)?;
+    // Who waited knows that it has called exec or ended, and a process that does not share works on a copy.
+    ground.tenant = (!how.wait && how.share).then_some(spawned.pid);
+    Ok(spawned)
+}
+
+/// Creates the process of [`spawn`].
+fn clone_process<T>(
     how: How,
     stack: &'static mut [u8],
     entry: extern "C" fn(&'static mut T) -> !,
     argument: &'static mut T,
 ) -> Result<Spawned> {
-    let mut flags = abi::CLONE_VFORK | abi::CLONE_PIDFD;
+    let mut flags = abi::CLONE_PIDFD;
     if how.share {
         flags |= abi::CLONE_VM;
+    }
+    if how.wait {
+        flags |= abi::CLONE_VFORK;
     }
     let (entry, argument) = (entry as usize, argument as *mut T);
     let mut pidfd = -1;
     // SAFETY: the stack is memory of its own, and its end is aligned: a mapping, or cut to a multiple of 16.
-    // `entry` never returns and gets the only reference to `argument`. While the child runs on shared memory
-    // this process sleeps (CLONE_VFORK), and the child works on nothing of it but its stack, its argument and
-    // atomics.
+    // `entry` never returns and gets the only reference to `argument`. On shared memory the child works on
+    // nothing but its stack, its argument and the room in it, atomics, and the plan, which nobody changes; so this
+    // process may go on meanwhile.
     let result = unsafe {
         match how.cgroup {
             None => {
@@ -362,7 +492,7 @@ struct Clone<T> {
 
 /// # Safety
 /// The arguments must name a stack that nobody uses, with an aligned end; `entry` must be a function that takes
-/// `argument` and never returns; and with CLONE_VM in the flags CLONE_VFORK must be there too.
+/// `argument` and never returns; and with CLONE_VM in the flags the child must keep to memory of its own.
 #[cfg(target_arch = "x86_64")]
 unsafe fn clone_and_call<T>(call: &Clone<T>) -> isize {
     let result: isize;
@@ -493,20 +623,22 @@ pub fn kill_by_fd(process: Fd, signal: i32) -> Result<()> {
     call!(nr_common::PIDFD_SEND_SIGNAL, process.0, signal, null::<u8>(), 0).map(drop)
 }
 
-/// A child that was reaped.
+/// A child that was reaped, and what it and the children it waited for have used.
 pub struct Reaped {
     pub pid: i32,
     pub status: i32,
+    pub usage: abi::Rusage,
 }
 
 /// wait4(2) for any child; `Ok(None)` where `block` is false and none has ended.
 pub fn reap(block: bool) -> Result<Option<Reaped>> {
     let mut status = 0i32;
+    let mut usage = abi::Rusage::default();
     let options = abi::WALL | if block { 0 } else { abi::WNOHANG };
     loop {
-        match call!(nr::WAIT4, -1isize, &raw mut status, options, null_mut::<u8>()) {
+        match call!(nr::WAIT4, -1isize, &raw mut status, options, &raw mut usage) {
             Ok(0) => return Ok(None),
-            Ok(pid) => return Ok(Some(Reaped { pid: pid as i32, status })),
+            Ok(pid) => return Ok(Some(Reaped { pid: pid as i32, status, usage })),
             Err(Errno(abi::EINTR)) => {}
             Err(error) => return Err(error),
         }
@@ -536,6 +668,13 @@ pub fn now() -> u64 {
 
 pub fn now_with(pass: Pass) -> u64 {
     clock(abi::CLOCK_MONOTONIC, pass).unwrap_or_default()
+}
+
+/// The clock from which files get their times, in seconds and nanoseconds.
+pub fn clock_of_files() -> (i64, u32) {
+    let mut time = abi::Timespec::default();
+    let _ = call!(nr::CLOCK_GETTIME, abi::CLOCK_REALTIME_COARSE, &raw mut time);
+    (time.sec, time.nsec as u32)
 }
 
 /// Nanoseconds of CPU time that this process has used.
@@ -620,12 +759,10 @@ pub fn raise_effective() -> Result<()> {
     change_capabilities(|half, _| half.effective = half.permitted)
 }
 
-/// Gives up all capabilities but one, which may be missing too.
-pub fn keep_one_capability(capability: u32) -> Result<()> {
+/// Puts all capabilities but one, which may be missing too, out of force until they are raised again.
+pub fn rely_on_one_capability(capability: u32) -> Result<()> {
     change_capabilities(|half, shift| {
-        let kept = (1u64 << capability >> shift) as u32;
-        half.permitted &= kept;
-        half.effective = half.permitted;
+        half.effective = half.permitted & (1u64 << capability >> shift) as u32;
         half.inheritable = 0;
     })
 }
@@ -684,6 +821,33 @@ pub fn affinity(mask: &mut [u8]) -> Result<usize> {
     call!(nr::SCHED_GETAFFINITY, 0, mask.len(), mask.as_mut_ptr())
 }
 
+/// How this process is scheduled: sched_getattr(2).
+pub fn scheduling() -> Result<abi::SchedAttr> {
+    let mut attributes = abi::SchedAttr::default();
+    let size = size_of::<abi::SchedAttr>();
+    call!(nr::SCHED_GETATTR, 0, &raw mut attributes, size, 0)?;
+    Ok(attributes)
+}
+
+/// Has this process scheduled so again, with turns of the usual length.
+pub fn restore_scheduling(attributes: &abi::SchedAttr) {
+    let size = size_of::<abi::SchedAttr>() as u32;
+    let attributes = abi::SchedAttr { size, runtime: 0, ..*attributes };
+    let _ = call!(nr::SCHED_SETATTR, 0, &raw const attributes, 0);
+}
+
+/// The class and level of this process's input and output: ioprio_get(2).
+pub fn io_priority() -> usize {
+    call!(nr::IOPRIO_GET, abi::IOPRIO_WHO_PROCESS, 0).unwrap_or_default()
+}
+
+/// The soft and the hard limit of a resource.
+pub fn rlimit(resource: u32) -> (u64, u64) {
+    let mut limit = abi::RLimit { soft: 0, hard: 0 };
+    let _ = call!(nr::PRLIMIT64, 0, resource, null::<u8>(), &raw mut limit);
+    (limit.soft, limit.hard)
+}
+
 /// Asks for short turns on the CPU: on Linux 6.12 and newer a process with short ones gets its turn sooner
 /// when it wakes up.
 pub fn ask_for_short_turns() {
@@ -703,8 +867,8 @@ pub fn set_rlimit(resource: u32, soft: u64, hard: u64, Pass([a, b, c]): Pass) ->
 }
 
 /// Puts a duplicate on a number, in place of what is there; it stays open at exec.
-pub fn give_number(from: Fd, to: i32) -> Result<()> {
-    call!(nr::DUP3, from.0, to, 0).map(drop)
+pub fn give_number(from: Fd, to: i32, Pass([a, b, c]): Pass) -> Result<()> {
+    call!(nr::DUP3, from.0, to, 0, a, b, c).map(drop)
 }
 
 /// Puts a duplicate on a number, in place of what is there; it is closed at exec.
@@ -714,7 +878,11 @@ pub fn keep_as(from: Fd, to: i32) -> Result<Fd> {
 
 /// Duplicates a descriptor to the lowest free number from `lowest` on, closed at exec.
 pub fn duplicate(from: Fd, lowest: u32) -> Result<Fd> {
-    call!(nr::FCNTL, from.0, abi::F_DUPFD_CLOEXEC, lowest).map(fd)
+    duplicate_with(from, lowest, Pass::default())
+}
+
+pub fn duplicate_with(from: Fd, lowest: u32, Pass([a, b, c]): Pass) -> Result<Fd> {
+    call!(nr::FCNTL, from.0, abi::F_DUPFD_CLOEXEC, lowest, a, b, c).map(fd)
 }
 
 pub fn close_at_exec(fd: Fd) -> Result<()> {
@@ -819,10 +987,19 @@ fn message(iov: &mut abi::IoVec, control: &mut Control, control_length: usize) -
 
 /// Receives exactly `buffer`, and control messages; returns the length of the latter.
 pub fn receive(socket: Fd, buffer: &mut [u8], control: &mut Control) -> Result<usize> {
+    receive_with(socket, buffer, control, Pass::default())
+}
+
+pub fn receive_with(
+    socket: Fd,
+    buffer: &mut [u8],
+    control: &mut Control,
+    Pass([a, b, c]): Pass,
+) -> Result<usize> {
     let mut iov = abi::IoVec { base: buffer.as_mut_ptr(), length: buffer.len() };
     let mut header = message(&mut iov, control, size_of::<Control>());
     let flags = abi::MSG_CMSG_CLOEXEC | abi::MSG_WAITALL;
-    let count = call!(nr::RECVMSG, socket.0, &raw mut header, flags)?;
+    let count = call!(nr::RECVMSG, socket.0, &raw mut header, flags, a, b, c)?;
     if count == buffer.len() { Ok(header.control_length) } else { Err(Errno(abi::EINVAL)) }
 }
 
@@ -858,8 +1035,16 @@ pub fn allocate(length: usize) -> Result<&'static mut [u8]> {
         return Ok(&mut []);
     }
     let address = map(length, abi::MAP_PRIVATE)?;
-    // SAFETY: the mapping is new, zeroed, `length` bytes long, nobody else's, and never unmapped.
+    // SAFETY: the mapping is new, zeroed, `length` bytes long, and nobody else's. It is unmapped only by
+    // `release`, which takes the one reference to it.
     Ok(unsafe { core::slice::from_raw_parts_mut(address, length) })
+}
+
+/// Unmaps memory that [`allocate`] has made.
+pub fn release(memory: &'static mut [u8]) {
+    if !memory.is_empty() {
+        let _ = call!(nr::MUNMAP, memory.as_mut_ptr(), memory.len());
+    }
 }
 
 /// Moves a value into memory that lives as long as the process.

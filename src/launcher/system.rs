@@ -36,6 +36,20 @@ pub fn oom_score_adj(places: &Places, value: &CStr) -> Outcome {
     Ok(result?)
 }
 
+/// The /proc of this PID namespace, without anything mounted on it, and nowhere to be seen.
+pub fn own_proc() -> Result<Fd> {
+    let context = sys::fsopen(c"proc")?;
+    let created = sys::fsconfig_create(context);
+    let tree = created.and_then(|()| sys::fsmount(context, 0));
+    sys::close(context);
+    tree
+}
+
+/// Has process ids begin anew: the next one is 2 (proc_sys_kernel(5), `ns_last_pid`).
+pub fn open_last_pid(proc: Fd) -> Result<Fd> {
+    sys::openat(proc, c"sys/kernel/ns_last_pid", abi::O_WRONLY, 0)
+}
+
 fn write_to(dir: Fd, path: &CStr, value: &CStr) -> Result<()> {
     let file = sys::openat(dir, path, abi::O_WRONLY, 0)?;
     let result = sys::write(file, value.to_bytes()).map(drop);

@@ -15,6 +15,9 @@ fn system_call_numbers_are_those_of_libc() {
     same! {
         nr::READ => libc::SYS_read, nr::WRITE => libc::SYS_write, nr::CLOSE => libc::SYS_close,
         nr::FSTAT => libc::SYS_fstat, nr::PPOLL => libc::SYS_ppoll, nr::MMAP => libc::SYS_mmap,
+        nr::MEMFD_CREATE => libc::SYS_memfd_create, nr::MUNMAP => libc::SYS_munmap, nr::MADVISE => libc::SYS_madvise,
+        nr::SCHED_GETATTR => libc::SYS_sched_getattr, nr::IOPRIO_GET => libc::SYS_ioprio_get,
+        nr::PRLIMIT64 => libc::SYS_prlimit64, nr::PWRITE64 => libc::SYS_pwrite64,
         nr::RT_SIGACTION => libc::SYS_rt_sigaction, nr::RT_SIGPROCMASK => libc::SYS_rt_sigprocmask,
         nr::IOCTL => libc::SYS_ioctl, nr::SENDFILE => libc::SYS_sendfile, nr::GETPID => libc::SYS_getpid, nr::SOCKET => libc::SYS_socket,
         nr::SENDMSG => libc::SYS_sendmsg, nr::RECVMSG => libc::SYS_recvmsg, nr::CLONE => libc::SYS_clone,
@@ -50,7 +53,11 @@ fn system_call_numbers_are_those_of_libc() {
 #[test]
 fn constants_are_those_of_libc() {
     same! {
-        abi::EPERM => libc::EPERM, abi::ENOENT => libc::ENOENT, abi::EINTR => libc::EINTR,
+        abi::EPERM => libc::EPERM, abi::E2BIG => libc::E2BIG, abi::CLOCK_REALTIME_COARSE => libc::CLOCK_REALTIME_COARSE, abi::EFBIG => libc::EFBIG,
+        abi::O_NONBLOCK => libc::O_NONBLOCK, abi::MFD_CLOEXEC => libc::MFD_CLOEXEC,
+        abi::CLONE_NEWNET => libc::CLONE_NEWNET, abi::STATX_BASIC_STATS => libc::STATX_BASIC_STATS, abi::EAGAIN => libc::EAGAIN,
+        abi::MAP_NORESERVE => libc::MAP_NORESERVE, abi::MADV_DONTNEED => libc::MADV_DONTNEED,
+        abi::MS_REMOUNT => libc::MS_REMOUNT, abi::UMOUNT_NOFOLLOW => libc::UMOUNT_NOFOLLOW, abi::ENOENT => libc::ENOENT, abi::EINTR => libc::EINTR,
         abi::EACCES => libc::EACCES, abi::ENOTDIR => libc::ENOTDIR, abi::EINVAL => libc::EINVAL,
         abi::ESTALE => libc::ESTALE, abi::ST_RDONLY => libc::ST_RDONLY, abi::ENOSYS => libc::ENOSYS, abi::ELOOP => libc::ELOOP, abi::STATX_MNT_ID => libc::STATX_MNT_ID, abi::EEXIST => libc::EEXIST, abi::EROFS => libc::EROFS,
         abi::O_RDONLY => libc::O_RDONLY, abi::O_WRONLY => libc::O_WRONLY, abi::O_CREAT => libc::O_CREAT,
@@ -118,6 +125,11 @@ fn layouts_are_those_of_libc() {
         size_of::<abi::Statfs>() => size_of::<libc::statfs>(),
         size_of::<abi::Statx>() => size_of::<libc::statx>(),
         offset_of!(abi::Statx, mask) => offset_of!(libc::statx, stx_mask),
+        offset_of!(abi::Statx, size) => offset_of!(libc::statx, stx_size),
+        offset_of!(abi::Statx, accessed) => offset_of!(libc::statx, stx_atime),
+        offset_of!(abi::Statx, changed) => offset_of!(libc::statx, stx_ctime),
+        offset_of!(abi::Statx, modified) => offset_of!(libc::statx, stx_mtime),
+        size_of::<abi::StatxTimestamp>() => size_of::<libc::statx_timestamp>(),
         offset_of!(abi::Statx, mount_id) => offset_of!(libc::statx, stx_mnt_id),
         size_of::<abi::Rusage>() => size_of::<libc::rusage>(),
         offset_of!(abi::Rusage, max_rss) => offset_of!(libc::rusage, ru_maxrss),

@@ -98,8 +98,10 @@ impl Step {
             Step::PooledDirectory { target, mode, attributes, .. } => {
                 format!("{} (mode {mode:o}, {})", text(target), mount_attributes(*attributes))
             }
-            Step::StartWorkload { cgroup: NO_FD } => String::new(),
-            Step::StartWorkload { .. } => "in its cgroup of v2, where the kernel allows it".into(),
+            Step::StartWorkload { cgroup: NO_FD } | Step::Park { cgroup: NO_FD } => String::new(),
+            Step::StartWorkload { .. } | Step::Park { .. } => {
+                "in its cgroup of v2, where the kernel allows it".into()
+            }
             Step::Overlay { target, options, .. } => format!("{} ({})", text(target), text(options)),
             Step::Proc { target, outer } => {
                 let outer = if *outer == 0 { "" } else { " (or the caller's)" };
@@ -107,7 +109,14 @@ impl Step {
             }
             Step::Symlink { target, path } => format!("{} -> {}", text(path), text(target)),
             Step::Mask { path } | Step::ReadOnly { path } => format!("/proc/{}", text(path)),
+            Step::Used { paths, .. } => {
+                let paths = paths.split(|byte| *byte == 0).filter(|path| !path.is_empty());
+                paths.map(String::from_utf8_lossy).collect::<Vec<_>>().join(" ")
+            }
+            Step::Collect { path, most } => format!("{} (at most {most} bytes)", text(path)),
             Step::SealMount { path }
+            | Step::Unmount { path }
+            | Step::Forget { path, .. }
             | Step::Skeleton { path, .. }
             | Step::Cgroup { path, .. }
             | Step::WorkingDirectory { path } => text(path).into_owned(),
@@ -137,6 +146,7 @@ impl Step {
                     listener::KILL => ", init ends the container",
                     listener::REPORT => ", denies nothing and reports",
                     listener::HOST => ", the host program decides",
+                    listener::WATCH => ", init hears of what has to be replaced",
                     _ => "",
                 };
                 format!("{} instructions{purpose}", program.len() / size_of::<libc::sock_filter>())
@@ -155,7 +165,9 @@ impl Step {
             Step::LandlockRule { path, access, .. } => format!("{} ({})", text(path), file_rights(*access)),
             Step::LandlockRestrict { policy, .. } => text(policy).into_owned(),
             Step::Execute { .. } => self.program().unwrap_or_default(),
-            Step::IdMaps {}
+            Step::Serve { .. }
+            | Step::AwaitRun {}
+            | Step::IdMaps {}
             | Step::ForkInit {}
             | Step::PrivateMounts {}
             | Step::EnterRoot {}

@@ -1,6 +1,7 @@
 //! From the description of a container to an ordered list of steps. Pure: the same container and facts
 //! give the same plan.
 
+mod command;
 mod devices;
 mod explain;
 mod facts;
@@ -11,6 +12,7 @@ mod identity;
 mod landlock;
 mod namespaces;
 mod overlay;
+mod slot;
 mod text;
 mod validate;
 mod workload;
@@ -22,11 +24,13 @@ use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+pub(crate) use command::{beside, files_in, files_out, run_of_slot};
 #[cfg(all(test, feature = "landlock"))]
 pub(crate) use explain::file_rights;
 pub(crate) use facts::{Caller, Facts, FileFact, Group, ViewEntry};
 pub(crate) use files::mount_targets;
 pub(crate) use identity::{IdMaps, MapWriter, NOBODY};
+pub(crate) use slot::{Serving, SlotPlan};
 pub(crate) use validate::{validate, validate_count, validate_cpus, validate_time, validate_weight};
 pub(crate) use workload::circumstances;
 
@@ -43,6 +47,8 @@ pub(crate) type Step = wire::Step<CString, Vec<u8>>;
 /// Something of the host that the launcher gets as a descriptor.
 #[derive(Clone, Debug)]
 pub(crate) enum Resource {
+    /// What was needed once: `/dev/null` in its place.
+    Nothing,
     /// A standard stream, by number.
     Stream(usize),
     /// A descriptor of the caller's.
@@ -64,6 +70,29 @@ pub(crate) enum Resource {
     /// A Landlock ruleset, to which the launcher adds the paths.
     #[cfg(feature = "landlock")]
     Landlock(crate::config::Landlock),
+}
+
+impl Resource {
+    /// Whether a further command needs it as the workload did.
+    fn is_needed_again(&self) -> bool {
+        match self {
+            Resource::CgroupProcs(_) => true,
+            #[cfg(feature = "landlock")]
+            Resource::Landlock(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether it is part of the cgroups, and so another one after these have been replaced.
+    pub fn is_of_cgroup(&self) -> bool {
+        matches!(
+            self,
+            Resource::CgroupProcs(_)
+                | Resource::CgroupDirectory(_)
+                | Resource::CgroupKill(_)
+                | Resource::CgroupFile(..)
+        )
+    }
 }
 
 /// Everything that is needed to start a container, decided.
@@ -102,7 +131,20 @@ pub(crate) struct Plan {
 struct Builder<'a> {
     container: &'a Description,
     facts: &'a Facts,
+    purpose: Purpose,
     plan: Plan,
+}
+
+/// What a plan is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// One workload.
+    Container,
+    /// One command after another, that come later.
+    Slot {
+        /// Whether init hears of what it has to replace.
+        watch: bool,
+    },
 }
 
 impl Builder<'_> {
@@ -112,24 +154,35 @@ impl Builder<'_> {
 
     /// The index of a new resource.
     fn resource(&mut self, resource: Resource) -> u32 {
-        self.plan.resources.push(resource);
-        self.plan.resources.len() as u32 - 1
+        self.plan.resource(resource)
     }
 }
 
 /// Makes the plan of a container that has been validated.
 pub(crate) fn build(container: &Description, facts: &Facts) -> Result<Plan> {
-    let mut builder = Builder { container, facts, plan: Plan::empty() };
+    let plan = build_for(Purpose::Container, container, facts)?.plan;
+    plan.check_size()?;
+    Ok(plan)
+}
+
+/// Makes the plan of a slot for commands in a container that has been validated.
+pub(crate) fn build_slot(container: &Description, facts: &Facts, serving: Serving) -> Result<SlotPlan> {
+    let slot = build_for(Purpose::Slot { watch: serving.watch }, container, facts)?.into_slot(serving);
+    slot.plan.check_size()?;
+    Ok(slot)
+}
+
+fn build_for<'a>(purpose: Purpose, container: &'a Description, facts: &'a Facts) -> Result<Builder<'a>> {
+    let mut builder = Builder { container, facts, purpose, plan: Plan::empty() };
     builder.enter_namespaces()?;
     builder.files()?;
     builder.namespace_settings()?;
     builder.workload()?;
-    builder.plan.check_size()?;
-    Ok(builder.plan)
+    Ok(builder)
 }
 
 impl Plan {
-    fn empty() -> Self {
+    pub fn empty() -> Self {
         Plan {
             steps: Vec::new(),
             resources: Vec::new(),
@@ -157,6 +210,24 @@ impl Plan {
         let most = wire::MAX_FDS;
         let what = format!("{count} descriptors, binds, layers and large files in all; {most} are possible");
         Err(Error::invalid("plan", what))
+    }
+
+    /// The steps alone, for what is said about them.
+    pub fn without_descriptors(self) -> Plan {
+        Plan { resources: Vec::new(), ..self }
+    }
+
+    /// What is left of the plan once its workload runs: the steps by which that came to be, and what they need.
+    pub fn of_the_workload(mut self) -> Plan {
+        let is_start = |step: &Step| matches!(step, Step::StartWorkload { .. } | Step::Park { .. });
+        let start = self.steps.iter().position(is_start);
+        self.steps.drain(..start.map_or(0, |start| start + 1));
+        for resource in &mut self.resources {
+            if !resource.is_needed_again() {
+                *resource = Resource::Nothing;
+            }
+        }
+        self
     }
 
     /// Whether the process that the host creates is PID 1 of a new PID namespace, so that its end is the

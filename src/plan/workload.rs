@@ -1,10 +1,10 @@
 //! From the fork of the workload to its `execve`.
 
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use super::text::{c_path, c_string, digits};
-use super::{Builder, IdMaps, Resource, Step};
+use super::text::{c_path, digits};
+use super::{Builder, IdMaps, Purpose, Resource, Step};
 use crate::config::identity::Capabilities;
 use crate::config::{Description, IdMap, Limit, Namespaces, Resource as Limited};
 use crate::error::{Error, ErrorKind, Result};
@@ -29,22 +29,34 @@ impl<'a> Builder<'a> {
         // keyring costs a key of the user's quota, of which an ordinary user has 200.
         self.push_if(filter.is_none_or(|filter| filter.may_use_keys), Step::SessionKeyring {});
         self.push(Step::Session {});
-        self.descriptors();
+        if self.purpose == Purpose::Container {
+            self.plan.descriptors(&self.container.stdio);
+        }
         self.attributes();
         let limits = self.resource_limits()?;
         let (late, early): (Vec<_>, _) = limits.into_iter().partition(|limit| self.comes_late(limit));
         self.plan.steps.extend(early);
         self.identity()?;
         self.push_if(self.container.identity.no_new_privs, Step::NoNewPrivs {});
-        let directory = self.container.program.directory.as_deref().unwrap_or("/".as_ref());
-        self.push(Step::WorkingDirectory { path: c_path("working-directory", directory)? });
+        if self.purpose == Purpose::Container {
+            self.plan.working_directory(&self.container.program)?;
+        }
         self.push_if(!self.plan.own_pid_namespace, Step::ParentDeath {});
         self.push(Step::DefaultSignals {});
         #[cfg(feature = "landlock")]
         self.landlock()?;
         self.seccomp(filter);
-        self.plan.steps.extend(late);
-        self.execute()
+        match self.purpose {
+            Purpose::Container => {
+                self.plan.steps.extend(late);
+                self.plan.execute(&self.container.program)
+            }
+            // The rest comes with each run.
+            Purpose::Slot { .. } => {
+                self.push(Step::AwaitRun {});
+                Ok(())
+            }
+        }
     }
 
     /// A listener needs a descriptor, and its way to init some more: the workload's limit of open files must not
@@ -52,11 +64,13 @@ impl<'a> Builder<'a> {
     fn comes_late(&self, limit: &Step) -> bool {
         let of_files =
             matches!(limit, Step::ResourceLimit { resource, .. } if *resource == Limited::OpenFiles.number());
-        of_files && self.plan.listener != Listener::None && self.plan.id_maps.is_some()
+        let needs_some = self.plan.listener != Listener::None || self.purpose != Purpose::Container;
+        of_files && needs_some && self.plan.id_maps.is_some()
     }
 
-    fn filter(&self) -> Result<Option<&'a Filter>> {
-        let circumstances = circumstances(self.container, self.facts.kernel, Some(self.facts.pass));
+    pub(super) fn filter(&self) -> Result<Option<&'a Filter>> {
+        let mut circumstances = circumstances(self.container, self.facts.kernel, Some(self.facts.pass));
+        circumstances.watch = self.purpose == Purpose::Slot { watch: true };
         self.container.seccomp.filter(&circumstances)
     }
 
@@ -112,21 +126,6 @@ impl<'a> Builder<'a> {
             self.push(Step::Unshare { kinds: Namespaces::CGROUP.bits() });
         }
         Ok(())
-    }
-
-    fn descriptors(&mut self) {
-        let extra = &self.container.stdio.extra;
-        if let Some(highest) = extra.iter().map(|(number, _)| *number).max() {
-            self.push(Step::LiftDescriptors { above: highest + 1 });
-        }
-        for number in 0..3 {
-            let fd = self.resource(Resource::Stream(number));
-            self.push(Step::Descriptor { fd, target: number as u32 });
-        }
-        for (number, given) in extra {
-            let fd = self.resource(Resource::Given(given.clone()));
-            self.push(Step::Descriptor { fd, target: *number });
-        }
     }
 
     fn attributes(&mut self) {
@@ -271,37 +270,6 @@ impl<'a> Builder<'a> {
     fn joins_user_namespace(&self) -> bool {
         self.container.namespaces.joined_kinds().contains(Namespaces::USER)
     }
-
-    fn execute(&mut self) -> Result<()> {
-        let program = &self.container.program;
-        let name = program.name.clone().unwrap_or_default();
-        let mut strings = Vec::new();
-        let mut add = |text: &OsStr| -> Result<()> {
-            let text: CString = c_string("exec", text)?;
-            strings.extend_from_slice(text.as_bytes_with_nul());
-            Ok(())
-        };
-        let variables = &program.environment.variables;
-        let candidates = candidates(&name, variables.get(OsStr::new("PATH")).map(OsString::as_os_str));
-        candidates.iter().try_for_each(|candidate| add(candidate))?;
-        add(&name)?;
-        program.arguments.iter().try_for_each(|argument| add(argument))?;
-        for (key, value) in variables {
-            let mut entry = key.clone();
-            entry.push("=");
-            entry.push(value);
-            add(&entry)?;
-        }
-        let (arguments, environment) = (1 + program.arguments.len(), variables.len());
-        self.plan.scratch = (arguments + 1 + environment + 1) * size_of::<usize>();
-        self.push(Step::Execute {
-            candidates: candidates.len() as u32,
-            arguments: arguments as u32,
-            environment: environment as u32,
-            strings,
-        });
-        Ok(())
-    }
 }
 
 /// What the filter of a container depends on.
@@ -311,11 +279,11 @@ pub(crate) fn circumstances(
     pass: Option<[u64; 3]>,
 ) -> Circumstances {
     let capabilities = container.identity.capabilities.bounding;
-    Circumstances { architecture: Architecture::NATIVE, pass, capabilities, kernel }
+    Circumstances { architecture: Architecture::NATIVE, pass, watch: false, capabilities, kernel }
 }
 
 /// The paths at which a program may be, as execvp(3) has it.
-fn candidates(name: &OsStr, path: Option<&OsStr>) -> Vec<OsString> {
+pub(super) fn candidates(name: &OsStr, path: Option<&OsStr>) -> Vec<OsString> {
     if name.as_bytes().contains(&b'/') {
         return vec![name.to_owned()];
     }

@@ -42,6 +42,8 @@ pub(crate) enum Listener {
     Report,
     /// The host program's handler.
     Host,
+    /// Init, which notes that something is used that a slot must replace, and lets the call through.
+    Watch,
 }
 
 impl Listener {
@@ -52,6 +54,7 @@ impl Listener {
             Listener::Kill => listener::KILL,
             Listener::Report => listener::REPORT,
             Listener::Host => listener::HOST,
+            Listener::Watch => listener::WATCH,
         }
     }
 }

@@ -208,17 +208,20 @@ impl Seccomp {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SeccompConfig {
     policy: Seccomp,
-    filter: Arc<OnceLock<Option<Filter>>>,
+    filters: Arc<Filters>,
 }
+
+/// The filter of a container, and that of a slot, in which init watches.
+type Filters = [OnceLock<Option<Filter>>; 2];
 
 impl SeccompConfig {
     pub fn new(policy: Seccomp) -> Self {
-        SeccompConfig { policy, filter: Arc::default() }
+        SeccompConfig { policy, filters: Arc::default() }
     }
 
     /// Forgets the filter: what it depends on has changed.
     pub fn forget(&mut self) {
-        self.filter = Arc::default();
+        self.filters = Arc::default();
     }
 
     /// Whether the policy has a filter.
@@ -234,7 +237,8 @@ impl SeccompConfig {
 
     /// The filter, compiled the first time; `None` where there is to be none.
     pub fn filter(&self, circumstances: &Circumstances) -> Result<Option<&Filter>> {
-        let compiled = if self.policy == Seccomp::default() { default_filter() } else { &*self.filter };
+        let filters = if self.policy == Seccomp::default() { default_filters() } else { &*self.filters };
+        let compiled = &filters[usize::from(circumstances.watch)];
         if let Some(filter) = compiled.get() {
             return Ok(filter.as_ref());
         }
@@ -248,8 +252,8 @@ impl SeccompConfig {
     }
 }
 
-/// The one that most containers have.
-fn default_filter() -> &'static OnceLock<Option<Filter>> {
-    static FILTER: OnceLock<Option<Filter>> = OnceLock::new();
-    &FILTER
+/// Those that most containers have.
+fn default_filters() -> &'static Filters {
+    static FILTERS: Filters = [OnceLock::new(), OnceLock::new()];
+    &FILTERS
 }

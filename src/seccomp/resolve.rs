@@ -22,6 +22,8 @@ pub(crate) struct Circumstances {
     /// What the launcher's own last calls carry in the three argument registers that they do not use; `None` where
     /// no launcher makes any.
     pub pass: Option<[u64; 3]>,
+    /// Whether init is to hear of what a slot must replace after a run.
+    pub watch: bool,
     /// The bounding set of the container.
     #[cfg_attr(not(feature = "seccomp-json"), expect(dead_code, reason = "of interest to profiles only"))]
     pub capabilities: Capabilities,
@@ -32,7 +34,19 @@ pub(crate) struct Circumstances {
 
 /// The calls that the launcher makes after the filter is in force, until the program runs. All use three
 /// arguments at most.
-const LAUNCHERS_CALLS: [&str; 5] = ["execve", "clock_gettime", "exit_group", "sendmsg", "setrlimit"];
+const LAUNCHERS_CALLS: [&str; 10] = [
+    "execve",
+    "clock_gettime",
+    "exit_group",
+    "sendmsg",
+    "setrlimit",
+    // Where a run is waited for under the filter.
+    "recvmsg",
+    "dup3",
+    "fcntl",
+    "close",
+    "chdir",
+];
 
 /// The calls by which keys are used.
 const KEY_CALLS: [&str; 3] = ["keyctl", "add_key", "request_key"];
@@ -47,6 +61,14 @@ pub(super) struct Decision {
 impl Decision {
     pub fn always(action: SeccompAction) -> Self {
         Decision { rules: Vec::new(), otherwise: action }
+    }
+
+    /// What is allowed is let through by the listener, and nothing else is.
+    fn note_what_is_allowed(&mut self) {
+        let actions = self.rules.iter_mut().map(|(_, action)| action).chain([&mut self.otherwise]);
+        for action in actions.filter(|action| **action == SeccompAction::Allow) {
+            *action = SeccompAction::Notify;
+        }
     }
 
     fn actions(&self) -> impl Iterator<Item = SeccompAction> {
@@ -127,6 +149,9 @@ impl Seccomp {
         let may_use_keys = calls.iter().filter(of_keys).any(|(_, decision)| self.lets_pass(decision));
         let last = ground.last;
         let mut resolved = Resolved { architecture, calls, unknown, last, listener, pass, may_use_keys };
+        if circumstances.watch {
+            resolved.watch()?;
+        }
         resolved.let_the_launcher_finish()?;
         Ok(resolved)
     }
@@ -185,7 +210,39 @@ impl Seccomp {
     }
 }
 
+/// The calls after which something may be left where nobody can see it: numbers of inodes and of IPC objects that
+/// are gone again, counters of the network.
+const WATCHED_CALLS: [&str; 6] = ["shmget", "semget", "msgget", "mq_open", "openat2", "socket"];
+
+/// Those that make a file without a name, by flags, and which argument the flags are.
+const OPENING_CALLS: [(&str, u8); 2] = [("open", 1), ("openat", 2)];
+
 impl Resolved {
+    /// Has init hear of what leaves no other trace. There is one listener for a process: where it is for something
+    /// else, or the conditions are too many, nothing is watched.
+    fn watch(&mut self) -> Result<()> {
+        let number = |name| self.architecture.number_of(name);
+        let opening = OPENING_CALLS.map(|(name, flags)| (number(name), flags));
+        let watched = WATCHED_CALLS.map(number);
+        let of_opening = |call: u32| opening.iter().find(|(known, _)| *known == Some(call));
+        let has_conditions = self.calls.iter().any(|(call, decision)| {
+            of_opening(*call).is_some() && *decision != Decision::always(SeccompAction::Allow)
+        });
+        if self.listener != Listener::None || has_conditions {
+            return Ok(());
+        }
+        for (call, decision) in &mut self.calls {
+            if watched.contains(&Some(*call)) {
+                decision.note_what_is_allowed();
+            }
+            if let Some((_, flags)) = of_opening(*call) {
+                decision.rules.push((has_flags(*flags, libc::O_TMPFILE)?, SeccompAction::Notify));
+            }
+        }
+        self.listener = Listener::Watch;
+        Ok(())
+    }
+
     /// The launcher's own calls, known by what they carry, are allowed first of all.
     fn let_the_launcher_finish(&mut self) -> Result<()> {
         let Some(pass) = self.pass else { return Ok(()) };
@@ -198,6 +255,15 @@ impl Resolved {
         }
         Ok(())
     }
+}
+
+/// The condition that an argument has all of some flags.
+fn has_flags(argument: u8, flags: i32) -> Result<SeccompRule> {
+    let flags = flags as u64;
+    let equal = SeccompCmpOp::MaskedEq(flags);
+    let condition = SeccompCondition::new(argument, SeccompCmpArgLen::Dword, equal, flags);
+    let rule = condition.and_then(|condition| SeccompRule::new(vec![condition]));
+    rule.map_err(|error| Error::invalid("seccomp", error.to_string()))
 }
 
 /// The condition that a call is the launcher's.

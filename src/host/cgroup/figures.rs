@@ -60,10 +60,13 @@ impl Groups {
             return;
         }
         let stat = read(directory, "cpu.stat").unwrap_or_default();
-        let time = |name| Some(Figure::new(named(&stat, name)? * 1000, "cpu.stat"));
-        let figure = |name| time(name).map(|time| Figure::new(without_setup(time.value), time.source));
-        usage.cpu_time = figure("usage_usec").or(usage.cpu_time);
-        usage.system_time = figure("system_usec").or(usage.system_time);
+        let [all, system] = self.base;
+        let figure = |name, base| {
+            let time = Duration::from_micros(named(&stat, name)?).saturating_sub(base);
+            Some(Figure::new(time.saturating_sub(setup), "cpu.stat"))
+        };
+        usage.cpu_time = figure("usage_usec", all).or(usage.cpu_time);
+        usage.system_time = figure("system_usec", system).or(usage.system_time);
         // The two are to add up to the whole.
         let user = usage.cpu_time.zip(usage.system_time);
         let user = user.map(|(cpu, system)| Figure::new(cpu.value.saturating_sub(system.value), "cpu.stat"));

@@ -25,6 +25,8 @@ use crate::host::channel::retry;
 #[derive(Debug, Default)]
 pub(crate) struct Groups {
     pub(super) groups: Vec<GroupPlan>,
+    /// CPU time, and system time of it, that `cpu.stat` has from earlier runs.
+    pub(super) base: [Duration; 2],
 }
 
 /// Creates the groups and sets their limits.

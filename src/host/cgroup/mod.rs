@@ -11,11 +11,13 @@ mod hierarchy;
 mod layout;
 mod name;
 mod place;
+mod reuse;
 mod settings;
 mod sweep;
 
 pub(super) use group::{Freezing, Groups, create};
 pub(super) use layout::{GroupPlan, Layout, plan};
+pub(super) use reuse::residue;
 
 use std::fs;
 use std::io::{self, Read};

@@ -1,8 +1,8 @@
 //! The handle of a running container, for tasks.
 
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{ChildStderr, ChildStdin, ChildStdout};
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -10,10 +10,12 @@ use ::tokio::net::unix::pipe::{Receiver, Sender};
 
 use super::notifier::Notifier;
 use super::tended::{Ends, Tended};
+use super::watch::Watch;
 use super::{output, pause, runtime, unwatched};
 use crate::config::namespaces::NamespaceSource;
 use crate::error::{Error, Result};
-use crate::host::child::{self as blocking, Output};
+use crate::host::berth::OutputFile;
+use crate::host::child::{self as blocking, Link, Output};
 use crate::host::output::Collected;
 use crate::report::Report;
 use crate::usage::Usage;
@@ -55,20 +57,26 @@ pub struct Child {
 }
 
 impl Ends for blocking::Child {
-    fn init(&self) -> &Arc<OwnedFd> {
-        &self.running.init
+    fn init(&self) -> Option<BorrowedFd<'_>> {
+        self.running.link.as_ref().map(|link| link.init.as_fd())
     }
 
-    fn init_is_pid_1(&self) -> bool {
-        self.running.init_is_pid_1
+    fn watch(&self) -> io::Result<Option<Watch>> {
+        let link = self.running.link.as_ref();
+        let watch =
+            |link: &Link| Watch::new(link.init.clone(), Some(link.channel.socket()), link.init_is_pid_1);
+        link.map(watch).transpose()
     }
 
     fn goes_on(&self) -> bool {
-        self.running.goes_on()
+        self.running.link.as_ref().is_some_and(Link::goes_on)
     }
 
     fn tell_to_end(&self) {
-        self.running.tell_to_end();
+        if let Some(link) = &self.running.link {
+            self.running.rouse_init();
+            link.tell_to_end();
+        }
     }
 
     /// The drop does it.
@@ -125,12 +133,19 @@ impl Child {
     pub async fn wait(&mut self) -> Result<Report> {
         drop(self.stdin.take());
         drop(self.notifier.take());
-        let (watch, container) = self.container.parts();
-        if container.report.is_none() {
-            watch.ended(container.init().as_fd()).await.map_err(unwatched)?;
+        self.last_word().await.map_err(unwatched)?;
+        // What is left to wait for is over.
+        self.container.unwatched().wait()
+    }
+
+    /// Waits until init has sent its report and, but for a slot of a pool, has ended.
+    async fn last_word(&self) -> io::Result<()> {
+        let link = self.container.container().running.link.as_ref();
+        match (self.container.watch(), link) {
+            (Some(watch), Some(link)) if link.berth.is_some() => watch.reported(link.init.as_fd()).await,
+            (Some(watch), Some(link)) => watch.ended(link.init.as_fd()).await,
+            _ => Ok(()),
         }
-        // Init's last word is there by now, and what is left to wait for is over.
-        container.wait()
     }
 
     /// The report, if the container has ended; does not wait.
@@ -138,11 +153,10 @@ impl Child {
     /// # Errors
     /// As [`wait`](Self::wait).
     pub fn try_wait(&mut self) -> Result<Option<Report>> {
-        let (_, container) = self.container.parts();
-        if container.report.is_none() && !container.init_has_ended() {
+        if !self.container.container().has_last_word() {
             return Ok(None);
         }
-        container.try_wait()
+        self.container.unwatched().try_wait()
     }
 
     /// Closes standard input and the notifier, collects what is written to the pipes, and waits. It reads both pipes
@@ -166,7 +180,13 @@ impl Child {
         let report = self.wait().await?;
         // Until here: a workload that writes on must find its limit, not a broken pipe.
         let [stdout, stderr] = captured.map(Collected::into_bytes);
-        Ok(Output { status: report.status(), stdout, stderr, report })
+        let files = self.files().to_vec();
+        Ok(Output { status: report.status(), stdout, stderr, report, files })
+    }
+
+    /// As [`cofferdam::Child::files`](crate::Child::files).
+    pub fn files(&self) -> &[OutputFile] {
+        self.container.container().files()
     }
 }
 

@@ -9,7 +9,7 @@ use ::tokio::net::unix::pipe::Receiver;
 
 use super::watch::{Event, Watch};
 use crate::host::child::{Running, nudge};
-use crate::host::output::Collected;
+use crate::host::output::{Collected, Writer};
 
 /// The most bytes that are read at once: what a pipe holds by default. After some such turns the runtime has this task
 /// give way to others.
@@ -48,7 +48,7 @@ impl Read for Pipe {
 pub(super) async fn read_both(
     pipes: [Option<Receiver>; 2],
     limit: Option<u64>,
-    watch: &Watch,
+    watch: Option<&Watch>,
     running: &mut Running,
 ) -> io::Result<[Collected<Pipe>; 2]> {
     let pipe = |receiver| Pipe { receiver, turn: Turn::Bounded(0) };
@@ -56,7 +56,11 @@ pub(super) async fn read_both(
     let mut left = limit.unwrap_or(u64::MAX);
     let mut ended = false;
     while !ended && pipes.iter().any(|collected| collected.pipe.is_some()) {
-        ended = poll_fn(|context| poll_any(&pipes, watch, running.init.as_fd(), context)).await?;
+        let init = running.link.as_ref().map(|link| link.init.as_fd());
+        ended = match watch.zip(init) {
+            Some((watch, init)) => poll_fn(|context| poll_any(&pipes, watch, init, context)).await?,
+            None => true,
+        };
         if read_turn(&mut pipes, ended, &mut left)? {
             running.end_for_its_output();
             break;
@@ -85,7 +89,7 @@ fn poll_any(
     init: BorrowedFd<'_>,
     context: &mut Context<'_>,
 ) -> Poll<io::Result<bool>> {
-    while let Poll::Ready(event) = watch.poll(context)? {
+    while let Poll::Ready(event) = watch.poll_report(context)? {
         match event {
             Event::Ended => return Poll::Ready(Ok(true)),
             Event::Tick => nudge(init),

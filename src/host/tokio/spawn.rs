@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::ops::ControlFlow;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -15,19 +15,19 @@ use super::child::Child;
 use super::tended::{Ends, Tended};
 use super::watch::{Event, Watch, Watched};
 use super::{runtime, unwatched};
-use crate::config::Description;
 use crate::config::stdio::Stdio;
+use crate::config::{Description, Shared};
 use crate::error::Result;
 use crate::host::channel::Received;
 use crate::host::child::nudge;
 use crate::host::spawn::{
     Opened, Prepared, Started, Starting, clone_init, complete, header, reason, unheard,
 };
-use crate::host::sys;
+use crate::host::{diagnose, sys};
 use crate::wire::Header;
 
 /// As the blocking `spawn`. What it does before the clone, and the clone, it does in place.
-pub(crate) async fn spawn(container: &Description, input: Stdio, output: Stdio) -> Result<Child> {
+pub(crate) async fn spawn(container: &Shared<Description>, input: Stdio, output: Stdio) -> Result<Child> {
     runtime()?;
     let prepared = Prepared::new(container, &input, &output)?;
     let opened = prepared.open()?;
@@ -53,12 +53,12 @@ struct HalfMade {
 }
 
 impl Ends for HalfMade {
-    fn init(&self) -> &Arc<OwnedFd> {
-        &self.starting.pidfd
+    fn init(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.starting.pidfd.as_fd())
     }
 
-    fn init_is_pid_1(&self) -> bool {
-        self.prepared.plan.init_is_pid_1()
+    fn watch(&self) -> io::Result<Option<Watch>> {
+        Watch::new(self.starting.pidfd.clone(), None, self.init_is_pid_1()).map(Some)
     }
 
     /// A fork of the host program has a copy.
@@ -78,12 +78,19 @@ impl Ends for HalfMade {
     }
 }
 
+impl HalfMade {
+    fn init_is_pid_1(&self) -> bool {
+        self.prepared.plan.init_is_pid_1()
+    }
+}
+
 async fn set_up(half_made: &Tended<HalfMade>, opened: &Opened) -> Result<Started> {
     let HalfMade { starting, prepared, .. } = half_made.container();
-    let talk = Talk::new(starting, half_made.watch())?;
+    let Some(watch) = half_made.watch() else { return Err(diagnose::vanished()) };
+    let talk = Talk::new(starting, watch)?;
     starting.write_maps_of_the_clone(&prepared.plan)?;
     let body = prepared.plan.encode();
-    let header = header(&prepared.plan, opened, &body);
+    let header = header(&prepared.plan, &body, &opened.numbers);
     // A launcher that ends early says why in its answer, or by its end.
     let sent = talk.send_plan(&header, opened, &body).await;
     talk.follow(&prepared.plan).await.map_err(|error| reason(sent, error))

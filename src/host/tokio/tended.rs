@@ -1,8 +1,7 @@
 //! Whatever is dropped, and whenever: the container ends, and the thread of the executor does not wait for it.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::os::fd::BorrowedFd;
 
 use ::tokio::runtime::Handle;
 
@@ -14,9 +13,11 @@ use crate::host::sys;
 
 /// A container at some point of its life.
 pub(super) trait Ends: Send + Sync + 'static {
-    fn init(&self) -> &Arc<OwnedFd>;
+    /// Init, where there is still one.
+    fn init(&self) -> Option<BorrowedFd<'_>>;
 
-    fn init_is_pid_1(&self) -> bool;
+    /// What there is to watch; nothing once it is over.
+    fn watch(&self) -> io::Result<Option<Watch>>;
 
     /// Whether it is to be ended when it is dropped.
     fn goes_on(&self) -> bool;
@@ -43,8 +44,7 @@ impl<T: Ends> Tended<T> {
         // Whole before it is watched: where that fails, what is there is ended.
         let mut tended = Tended { watch: None, container: Some(container), in_background: false };
         if let Some(container) = &tended.container {
-            let watch = Watch::new(container.init().clone(), container.init_is_pid_1());
-            tended.watch = Some(watch.map_err(unwatched)?);
+            tended.watch = container.watch().map_err(unwatched)?;
         }
         Ok(tended)
     }
@@ -53,13 +53,19 @@ impl<T: Ends> Tended<T> {
         self.container.as_ref().expect(WHOLE)
     }
 
-    pub fn watch(&self) -> &Watch {
-        self.watch.as_ref().expect(WHOLE)
+    pub fn watch(&self) -> Option<&Watch> {
+        self.watch.as_ref()
     }
 
     /// The watch, and what it watches to be changed.
-    pub fn parts(&mut self) -> (&Watch, &mut T) {
-        (self.watch.as_ref().expect(WHOLE), self.container.as_mut().expect(WHOLE))
+    pub fn parts(&mut self) -> (Option<&Watch>, &mut T) {
+        (self.watch.as_ref(), self.container.as_mut().expect(WHOLE))
+    }
+
+    /// The container, when there is nothing more to watch: what was watched may soon be another's.
+    pub fn unwatched(&mut self) -> &mut T {
+        self.watch = None;
+        self.container.as_mut().expect(WHOLE)
     }
 
     /// The container, which nobody watches any more.
@@ -83,9 +89,9 @@ impl<T: Ends> Tended<T> {
 
     /// An init that cannot end the container, because the workload keeps it from running, is given up.
     async fn end_of_init(&self) -> io::Result<()> {
-        let init = self.container().init().as_fd();
+        let (Some(watch), Some(init)) = (self.watch(), self.container().init()) else { return Ok(()) };
         let mut patience = INIT_PATIENCE / NUDGE_INTERVAL;
-        while let Event::Tick = self.watch().next().await? {
+        while let Event::Tick = watch.next().await? {
             nudge(init);
             patience = patience.saturating_sub(1);
             if patience == 0 {
@@ -96,8 +102,8 @@ impl<T: Ends> Tended<T> {
     }
 }
 
-/// Both parts are there but while it is taken apart, which consumes it.
-const WHOLE: &str = "a container with its watch";
+/// It is there but while it is taken apart, which consumes it.
+const WHOLE: &str = "a container";
 
 impl<T: Ends> Drop for Tended<T> {
     fn drop(&mut self) {

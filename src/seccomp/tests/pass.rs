@@ -6,7 +6,18 @@ use super::super::policy::Seccomp;
 use super::super::rule::{Comparison, SyscallRule};
 use super::{ARCHITECTURES, EPERM, PASS, errno, verdict};
 
-const LAUNCHERS: [&str; 5] = ["execve", "clock_gettime", "exit_group", "sendmsg", "setrlimit"];
+const LAUNCHERS: [&str; 10] = [
+    "execve",
+    "clock_gettime",
+    "exit_group",
+    "sendmsg",
+    "setrlimit",
+    "recvmsg",
+    "dup3",
+    "fcntl",
+    "close",
+    "chdir",
+];
 
 /// Any address in the registers that the calls use.
 fn carrying(pass: [u64; 3]) -> [u64; 6] {

@@ -1,0 +1,114 @@
+//! What a run in a pool has beside its container: where it goes afterwards, and the files that it leaves.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::channel::Channel;
+use super::child::{Link, lost};
+use super::pool::Stock;
+use super::slot::Slot;
+use crate::error::{Error, Result};
+use crate::plan::{Plan, Step};
+use crate::usage::Usage;
+use crate::wire::{Command, Record};
+
+/// The way back of a slot to its pool.
+#[derive(Debug)]
+pub(super) struct Berth {
+    pub stock: Arc<Stock>,
+    pub slot: Vacated,
+    /// The steps of the run.
+    pub plan: Plan,
+    /// The files to copy out.
+    pub collected: Plan,
+}
+
+/// What is left of a slot while a run has its container.
+#[derive(Debug)]
+pub(super) struct Vacated {
+    pub runs: Channel,
+    pub terms: super::slot::SlotTerms,
+}
+
+impl Berth {
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Has init copy the files out.
+    pub fn collect(&mut self, link: &mut Link) -> Result<Vec<OutputFile>> {
+        let mut files = Vec::new();
+        if self.collected.steps.is_empty() {
+            return Ok(files);
+        }
+        link.send_with_plan(Command::Collect, &self.collected, &[])?;
+        for step in &self.collected.steps {
+            let Step::Collect { path, .. } = step else { continue };
+            let path = PathBuf::from(path.to_string_lossy().into_owned());
+            let content = match link.next(None)? {
+                Some((Record::Collected { errno: 0 }, attached)) => {
+                    attached.fd.map(Arc::new).ok_or(libc::EMFILE)
+                }
+                Some((Record::Collected { errno }, _)) => Err(errno),
+                _ => return Err(lost("init sent something else than a file")),
+            };
+            files.push(OutputFile { path, content });
+        }
+        Ok(files)
+    }
+
+    /// Gives the container back after a run that used so much.
+    pub fn leave(self, link: Link, usage: &Usage) {
+        let slot = Slot::again(link, self.slot);
+        self.stock.take_back(slot, usage);
+    }
+
+    /// The container is gone.
+    pub fn is_lost(self) {
+        self.stock.has_lost_one();
+    }
+}
+
+/// A file that a run in a pool left: a copy in memory, that nobody else has.
+#[derive(Clone, Debug)]
+pub struct OutputFile {
+    path: PathBuf,
+    content: std::result::Result<Arc<OwnedFd>, i32>,
+}
+
+impl OutputFile {
+    /// The path inside that [`Command::collect`](crate::Command::collect) named.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The copy. All files that are opened from it share one offset, which is at its start at first, and which
+    /// [`Command::file_of`](crate::Command::file_of) does not use.
+    ///
+    /// # Errors
+    /// Where there was none to be had: with `ENOENT` the run left none, `EINVAL` it is no ordinary file, `EFBIG` it is
+    /// larger than was asked for.
+    pub fn open(&self) -> Result<File> {
+        let failed = |error: &std::io::Error| Error::io("collect", self.path.display().to_string(), error);
+        match &self.content {
+            Ok(fd) => fd.try_clone().map(File::from).map_err(|error| failed(&error)),
+            Err(errno) => Err(Error::errno("collect", self.path.display().to_string(), *errno)),
+        }
+    }
+
+    /// What is in it.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn read(&self) -> Result<Vec<u8>> {
+        use std::os::unix::fs::FileExt;
+        let file = self.open()?;
+        let failed = |error| Error::io("collect", self.path.display().to_string(), &error);
+        let size = file.metadata().map_err(failed)?.len();
+        let mut bytes = vec![0; usize::try_from(size).unwrap_or(usize::MAX)];
+        file.read_exact_at(&mut bytes, 0).map_err(failed)?;
+        Ok(bytes)
+    }
+}

@@ -1,0 +1,190 @@
+//! Further commands in the container of the workload.
+
+use super::abi;
+use super::channel::{self, Reporter};
+use super::listener::Listener;
+use super::meter::{Meter, Source};
+use super::run::Run;
+use super::shared::Shared;
+use super::state::{Descriptors, Failure, Outcome, Places, Plan};
+use super::steps::{self, ROOM};
+use super::sys::{self, Errno, Fd, Ground, Reaped, Result, Spawned};
+use crate::wire::{Ending, Header, Record, item, listener};
+
+/// The most that run at a time.
+pub const MOST: usize = 64;
+
+/// The commands, and what their beginnings need, made when the first one comes.
+pub struct Jobs {
+    workshop: Option<Workshop>,
+    /// What was heard by the listeners of those that have ended.
+    pub saw_sockets: bool,
+    pub saw_objects: bool,
+}
+
+struct Workshop {
+    runs: &'static mut [Option<Run>; MOST],
+    ground: Ground,
+    shared: Shared,
+}
+
+impl Workshop {
+    fn new() -> Result<Self> {
+        Ok(Workshop {
+            runs: sys::allocate_value([const { None }; MOST])?,
+            ground: Ground::new(ROOM)?,
+            shared: Shared::new()?,
+        })
+    }
+}
+
+impl Jobs {
+    pub fn new() -> Self {
+        Jobs { workshop: None, saw_sockets: false, saw_objects: false }
+    }
+
+    /// Those that run.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Run> {
+        self.workshop.iter_mut().flat_map(|workshop| workshop.runs.iter_mut().flatten())
+    }
+
+    /// Receives a command and starts it. An error is the end of the container: the socket has lost its order.
+    pub fn start(&mut self, places: &Places, keeps_capabilities: bool) -> Result<()> {
+        let (header, fds, body) = channel::receive_steps()?;
+        let result = fds.get(0).map(|socket| {
+            let job = Job { header: &header, fds: &fds, body, places, keeps_capabilities };
+            if let Err((step, failure)) = self.begin(&job, socket) {
+                channel::send_to(socket, &channel::setup_failed(step, failure));
+                sys::close(socket);
+            }
+        });
+        for fd in fds.iter().skip(1) {
+            sys::close(fd);
+        }
+        sys::release(body);
+        result
+    }
+
+    fn begin(&mut self, job: &Job<'_>, socket: Fd) -> core::result::Result<(), (u32, Failure)> {
+        let in_general = |errno: Errno| (u32::MAX, Failure { errno, item: item::FORK });
+        if self.workshop.is_none() {
+            self.workshop = Some(Workshop::new().map_err(in_general)?);
+        }
+        let Some(workshop) = &mut self.workshop else { return Err(in_general(Errno(abi::EAGAIN))) };
+        let free = workshop.runs.iter_mut().find(|run| run.is_none());
+        let free = free.ok_or(in_general(Errno(abi::EAGAIN)))?;
+        let messages = Messages::new(job.header).map_err(in_general)?;
+        let shared = workshop.shared;
+        shared.clear();
+        let process = job.spawn(&mut workshop.ground, shared, messages.theirs);
+        messages.close_theirs();
+        let (process, offset) = process.map_err(|failure| (u32::MAX, failure))?;
+        if let Some(failed) = shared.failure() {
+            messages.close_ours();
+            sys::close(process.pidfd);
+            return Err(failed);
+        }
+        let purpose = job.header.listener;
+        let listener = messages.take_listener().map_err(in_general)?;
+        let (theirs, ours) = if purpose == listener::HOST { (listener, None) } else { (None, listener) };
+        channel::introduce(socket, |vouched| Record::Started { vouched }, &process, theirs);
+        theirs.map(sys::close);
+        sys::close(process.pidfd);
+        let meter = Meter::new(Source::Process(process.pid), 0, 1, 0);
+        let mut run = Run::new(process, socket, meter, Listener::new(ours, purpose));
+        run.has_started(shared, offset);
+        run.limit_wall_time(job.header.wall_limit);
+        *free = Some(run);
+        Ok(())
+    }
+
+    /// Notes that what still runs is ended with the container.
+    pub fn end_with_the_container(&mut self) {
+        self.iter_mut().for_each(|run| run.end(Ending::Killed));
+    }
+
+    /// Counts a reaped process in, and tells the host if it was one of the commands.
+    pub fn settle(&mut self, reaped: &Reaped) {
+        for run in self.iter_mut().filter(|run| run.process.pid == reaped.pid) {
+            run.settle(reaped);
+            run.report();
+            run.is_over();
+        }
+        self.forget_finished();
+    }
+
+    /// Lets go of commands of which nothing is left: what a command has left running needs its listener.
+    pub fn forget_finished(&mut self) {
+        let Some(workshop) = &mut self.workshop else { return };
+        for slot in workshop.runs.iter_mut() {
+            let Some(run) = slot.as_ref().filter(|run| run.process.pid == 0) else { continue };
+            self.saw_sockets |= run.listener.saw_sockets;
+            self.saw_objects |= run.listener.saw_objects;
+            if run.listener.number() < 0 {
+                *slot = None;
+            }
+        }
+    }
+}
+
+/// A command as it came.
+struct Job<'a> {
+    header: &'a Header,
+    fds: &'a Descriptors,
+    body: &'a [u8],
+    places: &'a Places,
+    /// Init needs its capabilities for other things as well.
+    keeps_capabilities: bool,
+}
+
+impl Job<'_> {
+    fn spawn(&self, ground: &mut Ground, shared: Shared, messenger: Option<Fd>) -> Outcome<(Spawned, i64)> {
+        let places = Places { messenger, ..*self.places };
+        sys::raise_effective()?;
+        let spawned = steps::spawn_shared(None, true, ground, |room| {
+            let plan = Plan { header: *self.header, body: &[], fds: self.fds.clone() };
+            steps::walk_through(plan, self.body, places, Reporter::Init(shared), room)
+        });
+        if !self.keeps_capabilities {
+            sys::rely_on_one_capability(abi::CAP_KILL)?;
+        }
+        let (process, shares) = spawned?;
+        Ok((process, if shares { 0 } else { self.header.clock_offset }))
+    }
+}
+
+/// The socket at which init gets the listener of a process's filter, if that is to have one.
+pub struct Messages {
+    pub ours: Option<Fd>,
+    pub theirs: Option<Fd>,
+}
+
+impl Messages {
+    pub fn new(header: &Header) -> Result<Self> {
+        if header.listener == listener::NONE {
+            return Ok(Messages { ours: None, theirs: None });
+        }
+        Messages::always()
+    }
+
+    /// One that also tells, by its end, when the process has called `execve`.
+    pub fn always() -> Result<Self> {
+        let (ours, theirs) = sys::socket_pair()?;
+        Ok(Messages { ours: Some(ours), theirs: Some(theirs) })
+    }
+
+    /// What was handed over, once the process has called `execve`.
+    pub fn take_listener(self) -> Result<Option<Fd>> {
+        let listener = self.ours.map(channel::take_over).transpose()?.flatten();
+        self.close_ours();
+        Ok(listener)
+    }
+
+    pub fn close_theirs(&self) {
+        self.theirs.map(sys::close);
+    }
+
+    pub fn close_ours(&self) {
+        self.ours.map(sys::close);
+    }
+}

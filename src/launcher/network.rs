@@ -1,0 +1,107 @@
+//! The network namespace of a slot, and whether anything in it has been used.
+
+use core::ffi::CStr;
+
+use super::sys::{self, Errno, Fd, Result};
+use super::{abi, system};
+
+/// The namespace, as it was when nothing had used it.
+pub struct Network {
+    proc: Fd,
+    views: [View; 4],
+}
+
+/// What is looked at, the cheap first: the counters of the interface, how many sockets there are, and the counters
+/// of IPv4 and of IPv6, which count also what reaches no interface.
+const VIEWS: [(&CStr, Part); 4] = [
+    (c"self/net/dev", Part::Whole),
+    (c"self/net/sockstat", Part::FirstLine),
+    (c"self/net/snmp", Part::Whole),
+    (c"self/net/snmp6", Part::Whole),
+];
+
+/// How many of them are cheap.
+const CHEAP: usize = 2;
+
+/// Of some files only a part is about this namespace.
+#[derive(Clone, Copy)]
+enum Part {
+    Whole,
+    FirstLine,
+}
+
+/// Room for the text of a file; of a longer one the start counts.
+const ROOM: usize = 8 << 10;
+
+/// The text of a file of /proc/net, as it was.
+struct View {
+    file: Option<Fd>,
+    part: Part,
+    text: &'static mut [u8],
+    length: usize,
+}
+
+impl Network {
+    pub fn watch(proc: Fd) -> Result<Self> {
+        let view = |part| Ok(View { file: None, part, text: sys::allocate(ROOM)?, length: 0 });
+        let [(_, a), (_, b), (_, c), (_, d)] = VIEWS;
+        let mut network = Network { proc, views: [view(a)?, view(b)?, view(c)?, view(d)?] };
+        network.look()?;
+        Ok(network)
+    }
+
+    /// Opens the files, which belong to the namespace that init is in now, and notes what they say.
+    fn look(&mut self) -> Result<()> {
+        for (view, (path, _)) in self.views.iter_mut().zip(VIEWS) {
+            view.file.take().map(sys::close);
+            view.file = match sys::openat(self.proc, path, abi::O_RDONLY, 0) {
+                // A kernel without that protocol.
+                Err(Errno(abi::ENOENT)) => None,
+                file => Some(file?),
+            };
+            view.length = view.read(|view, text| copy(view, text));
+        }
+        Ok(())
+    }
+
+    /// Enters a new namespace if this one has been used. Where no socket was asked for, there may still be one that
+    /// came from elsewhere, or that is on its way to nobody: the cheap files tell.
+    pub fn renew_if_used(&mut self, sockets: bool) -> Result<()> {
+        let looked_at = if sockets { self.views.len() } else { CHEAP };
+        if !self.views.iter_mut().take(looked_at).any(View::has_changed) {
+            return Ok(());
+        }
+        sys::unshare(abi::CLONE_NEWNET)?;
+        system::loopback_up()?;
+        self.look()
+    }
+}
+
+fn copy(to: &mut [u8], from: &[u8]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+    }
+}
+
+impl View {
+    /// Shows the text as it is now to `look`, with that of before, and returns its length.
+    fn read(&mut self, look: impl FnOnce(&mut [u8], &[u8])) -> usize {
+        let mut buffer = [0; ROOM];
+        let length = self.file.map_or(0, |file| sys::read_from_start(file, &mut buffer).unwrap_or_default());
+        let text = buffer.get(..length).unwrap_or_default();
+        let line = text.iter().position(|byte| *byte == b'\n').unwrap_or(length);
+        let text = match self.part {
+            Part::Whole => text,
+            Part::FirstLine => text.get(..line).unwrap_or_default(),
+        };
+        look(self.text, text);
+        text.len()
+    }
+
+    fn has_changed(&mut self) -> bool {
+        let known = self.length;
+        let mut same = false;
+        let length = self.read(|before, now| same = before.get(..known) == Some(now));
+        !same || length != known
+    }
+}
