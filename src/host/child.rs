@@ -3,8 +3,8 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::process::{ChildStderr, ChildStdin, ChildStdout, ExitStatus};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -103,6 +103,8 @@ pub(super) struct Link {
     owner: u32,
     /// There is nothing left to end.
     is_over: bool,
+    /// Held while a message is sent that has several parts, or that must not come between these.
+    sending: Mutex<()>,
 }
 
 /// What a program wrote, and how it ended.
@@ -328,7 +330,7 @@ impl Running {
     /// Sends a command to init; a broken pipe once the end is known.
     pub fn send(&self, command: Command) -> io::Result<()> {
         match &self.link {
-            Some(link) => link.channel.send(command),
+            Some(link) => link.send(command),
             None => Err(io::Error::from_raw_os_error(libc::EPIPE)),
         }
     }
@@ -397,7 +399,16 @@ impl Writer for Running {
 impl Link {
     pub fn new(channel: Channel, init: Arc<OwnedFd>, init_is_pid_1: bool, groups: Groups) -> Self {
         let owner = std::process::id();
-        Link { channel, init, init_is_pid_1, groups, berth: None, owner, is_over: false }
+        Link {
+            channel,
+            init,
+            init_is_pid_1,
+            groups,
+            berth: None,
+            owner,
+            is_over: false,
+            sending: Mutex::new(()),
+        }
     }
 
     /// The next record, or `None` when the deadline has passed.
@@ -425,6 +436,16 @@ impl Link {
         }
     }
 
+    /// A message of one part.
+    pub fn send(&self, command: Command) -> io::Result<()> {
+        let _turn = self.turn();
+        self.channel.send(command)
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.sending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Sends a command that a plan follows.
     pub fn send_with_plan(&self, command: Command, plan: &Plan, fds: &[RawFd]) -> Result<()> {
         let body = plan.encode();
@@ -433,6 +454,7 @@ impl Link {
 
     /// Sends a command that a header, descriptors and bytes follow.
     pub fn send_with(&self, command: Command, header: &Header, fds: &[RawFd], body: &[u8]) -> Result<()> {
+        let _turn = self.turn();
         let sent = self.channel.send(command);
         let sent = sent.and_then(|()| self.channel.send_plan(self.init.as_fd(), header, fds, body));
         sent.map_err(|error| Error::io("host", "cannot tell init", &error))

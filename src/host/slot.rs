@@ -116,7 +116,7 @@ impl Slot {
 
     /// Has init make it as new.
     pub fn renew(&mut self) -> Result<()> {
-        let sent = self.link.channel.send(Command::Renew(0));
+        let sent = self.link.send(Command::Renew(0));
         sent.map_err(|error| Error::io("pool", "cannot tell init", &error))
     }
 

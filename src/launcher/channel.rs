@@ -10,10 +10,7 @@ const CONTROL: Fd = Fd(CONTROL_FD);
 
 /// Receives header, descriptors and steps.
 pub fn receive_plan() -> Result<Plan> {
-    wait_for_host();
-    let (header, fds) = receive_head(CONTROL, Pass::default())?;
-    let body = sys::allocate(header.body as usize)?;
-    receive_all(body)?;
+    let (header, fds, body) = receive_steps(Fd(HOST_FD))?;
     Ok(Plan { header, body, fds })
 }
 
@@ -31,11 +28,12 @@ pub fn receive_head(socket: Fd, pass: Pass) -> Result<(Header, Descriptors)> {
 }
 
 /// Receives header and descriptors on the control socket, and the steps into memory that the caller releases.
-pub fn receive_steps() -> Result<(Header, Descriptors, &'static mut [u8])> {
-    wait_for_host();
+/// `host` is the pidfd of the host.
+pub fn receive_steps(host: Fd) -> Result<(Header, Descriptors, &'static mut [u8])> {
+    wait_for_host(host);
     let (header, fds) = receive_head(CONTROL, Pass::default())?;
     let body = sys::allocate(header.body as usize)?;
-    receive_all(body)?;
+    receive_all(body, host)?;
     Ok((header, fds, body))
 }
 
@@ -47,9 +45,9 @@ pub fn receive_run(socket: Fd, body: &mut [u8], pass: Pass) -> Result<()> {
     sys::receive_with(socket, body, &mut Control::new(), pass).map(drop)
 }
 
-pub fn receive_all(mut rest: &mut [u8]) -> Result<()> {
+fn receive_all(mut rest: &mut [u8], host: Fd) -> Result<()> {
     while !rest.is_empty() {
-        wait_for_host();
+        wait_for_host(host);
         let count = match sys::read(CONTROL, rest) {
             Ok(0) => return Err(Errno(abi::EINVAL)),
             Ok(count) => count,
@@ -63,9 +61,9 @@ pub fn receive_all(mut rest: &mut [u8]) -> Result<()> {
 
 /// Waits until the host has something to say. If it has ended, so does this process: the end of file on
 /// the socket fails to come while a fork of the host holds a copy of its end.
-fn wait_for_host() {
+fn wait_for_host(host: Fd) {
     let watched = |fd| abi::PollFd { fd, events: abi::POLLIN, revents: 0 };
-    let mut fds = [watched(CONTROL_FD), watched(HOST_FD)];
+    let mut fds = [watched(CONTROL_FD), watched(host.0)];
     loop {
         let polled = sys::poll(&mut fds, None);
         let [control, host] = &fds;
@@ -141,7 +139,7 @@ pub fn take_over(socket: Fd) -> Result<Option<Fd>> {
 
 /// The host's next command; `None` at end of file.
 pub fn await_command() -> Result<Option<Command>> {
-    wait_for_host();
+    wait_for_host(Fd(HOST_FD));
     read_command()
 }
 

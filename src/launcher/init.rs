@@ -314,7 +314,8 @@ impl Init {
             (Some(Command::Continue), ..) => self.processes.signal_all(abi::SIGCONT),
             (Some(Command::Exec), ..) => {
                 let places = self.slot.as_ref().map_or(self.places, |slot| *slot.places());
-                if self.jobs.start(&places, self.slot.is_some()).is_err() {
+                let host = self.host.unwrap_or(Fd(-1));
+                if self.jobs.start(&places, host, self.slot.is_some()).is_err() {
                     sys::exit(1);
                 }
             }

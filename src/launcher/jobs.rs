@@ -49,8 +49,8 @@ impl Jobs {
     }
 
     /// Receives a command and starts it. An error is the end of the container: the socket has lost its order.
-    pub fn start(&mut self, places: &Places, keeps_capabilities: bool) -> Result<()> {
-        let (header, fds, body) = channel::receive_steps()?;
+    pub fn start(&mut self, places: &Places, host: Fd, keeps_capabilities: bool) -> Result<()> {
+        let (header, fds, body) = channel::receive_steps(host)?;
         let result = fds.get(0).map(|socket| {
             let job = Job { header: &header, fds: &fds, body, places, keeps_capabilities };
             if let Err((step, failure)) = self.begin(&job, socket) {

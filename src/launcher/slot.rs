@@ -26,7 +26,7 @@ use super::state::{Descriptors, Failure, Outcome, OwnMounts, Places};
 use super::steps::{ROOM, Walk};
 use super::sys::{self, CWD, Errno, Fd, Ground, Reaped, Result};
 use super::{abi, init, mounts, system};
-use crate::wire::{CONTROL_FD, Ending, Header, Reader, Record, Step, item, listener, spoiled};
+use crate::wire::{CONTROL_FD, Ending, HOST_FD, Header, Reader, Record, Step, item, listener, spoiled};
 
 /// What the step `serve` says.
 pub struct Terms {
@@ -106,7 +106,7 @@ pub fn serve(mut walk: Walk, terms: Terms) -> Outcome {
     walk.places.runs = Some(walk.plan.fds.get(terms.runs)?);
     walk.index = walk.index.wrapping_add(1);
     // Where there is none to be had process ids cannot begin anew, and the slot serves once.
-    let proc = system::own_proc().ok();
+    let proc = if sys::getpid() == 1 { system::own_proc().ok() } else { None };
     let network = proc.filter(|_| terms.network).map(Network::watch).transpose()?;
     let own = walk.places.own;
     let slot = Slot {
@@ -165,7 +165,7 @@ impl Slot {
         if count == 0 {
             return;
         }
-        let Ok((_, fds, body)) = channel::receive_steps() else { sys::exit(1) };
+        let Ok((_, fds, body)) = channel::receive_steps(Fd(HOST_FD)) else { sys::exit(1) };
         for (index, fd) in body.chunks_exact(4).zip(fds.iter()) {
             let index = u32::from_ne_bytes(index.try_into().unwrap_or_default());
             self.walk.plan.fds.replace(index, fd);
@@ -203,11 +203,11 @@ impl Slot {
         if self.was_used {
             self.clean()?;
         }
-        self.was_used = true;
         let start = (self.walk.rest, self.walk.index);
         let parked = self.round();
         let at = self.walk.index;
         (self.walk.rest, self.walk.index) = start;
+        self.was_used = true;
         match parked {
             Ok(run) => run.map_err(Stop::Spoiled),
             Err(failure) => Err(Stop::Failed(at, failure)),
@@ -326,7 +326,7 @@ impl Slot {
 
     /// Carries out the steps that a run needs before it.
     pub fn prepare(&mut self) -> Record {
-        let (_, fds, body) = match channel::receive_steps() {
+        let (_, fds, body) = match channel::receive_steps(Fd(HOST_FD)) {
             Ok(message) => message,
             Err(_) => sys::exit(1),
         };
@@ -365,7 +365,7 @@ impl Slot {
 
     /// Copies files out, and sends each to the host.
     pub fn collect(&mut self) {
-        let (_, fds, body) = match channel::receive_steps() {
+        let (_, fds, body) = match channel::receive_steps(Fd(HOST_FD)) {
             Ok(message) => message,
             Err(_) => sys::exit(1),
         };

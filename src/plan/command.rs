@@ -3,6 +3,7 @@
 use std::ffi::{CString, OsStr};
 
 use super::text::{c_path, c_string};
+use super::validate::target;
 use super::workload::candidates;
 use super::{Plan, Resource, Step};
 use crate::config::command::{CommandConfig, FileContent};
@@ -140,6 +141,7 @@ pub(crate) fn files_in(command: &CommandConfig) -> Result<Plan> {
             FileContent::Fd(fd) => plan.resource(Resource::Given(fd.clone())),
             FileContent::Bytes(bytes) => plan.resource(Resource::Content(bytes.clone())),
         };
+        target("file", &file.path)?;
         let path = c_path("file", &file.path)?;
         plan.steps.push(Step::File { path, mode: file.mode, fd, content: Vec::new(), bound: 0 });
     }
@@ -151,6 +153,7 @@ pub(crate) fn files_in(command: &CommandConfig) -> Result<Plan> {
 pub(crate) fn files_out(command: &CommandConfig) -> Result<Plan> {
     let mut plan = Plan::empty();
     for (path, most) in &command.collected {
+        target("collect", path)?;
         plan.steps.push(Step::Collect { path: c_path("collect", path)?, most: *most });
     }
     Ok(plan)

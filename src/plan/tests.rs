@@ -10,7 +10,7 @@ use crate::config::{
     Tmpfs,
 };
 use crate::error::ErrorKind;
-use crate::seccomp::{Architecture, Circumstances, Listener, Seccomp, SeccompAction, SyscallGroup};
+use crate::seccomp::{Architecture, Circumstances, FilterOf, Listener, Seccomp, SeccompAction, SyscallGroup};
 use crate::wire::NO_FD;
 
 /// A host with an ordinary caller.
@@ -148,6 +148,7 @@ fn the_plan_says_whose_the_listener_is() {
 #[test]
 fn the_filter_is_shared_by_clones_and_replaced_by_the_setter() {
     let circumstances = Circumstances {
+        of: FilterOf::Container,
         architecture: Architecture::NATIVE,
         pass: Some([1, 2, 3]),
         capabilities: Capabilities::empty(),

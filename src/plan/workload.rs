@@ -8,7 +8,7 @@ use super::{Builder, IdMaps, Purpose, Resource, Step};
 use crate::config::identity::Capabilities;
 use crate::config::{Description, IdMap, Limit, Namespaces, Resource as Limited};
 use crate::error::{Error, ErrorKind, Result};
-use crate::seccomp::{Architecture, Circumstances, Filter, KernelVersion, Listener};
+use crate::seccomp::{Architecture, Circumstances, Filter, FilterOf, KernelVersion, Listener};
 use crate::wire::NO_FD;
 
 /// Where programs are looked for when the workload has no `PATH`, as execvp(3) does.
@@ -70,7 +70,11 @@ impl<'a> Builder<'a> {
 
     pub(super) fn filter(&self) -> Result<Option<&'a Filter>> {
         let mut circumstances = circumstances(self.container, self.facts.kernel, Some(self.facts.pass));
-        circumstances.watch = self.purpose == Purpose::Slot { watch: true };
+        circumstances.of = match self.purpose {
+            Purpose::Container => FilterOf::Container,
+            Purpose::Slot { watch: false } => FilterOf::Slot,
+            Purpose::Slot { watch: true } => FilterOf::WatchedSlot,
+        };
         self.container.seccomp.filter(&circumstances)
     }
 
@@ -279,7 +283,7 @@ pub(crate) fn circumstances(
     pass: Option<[u64; 3]>,
 ) -> Circumstances {
     let capabilities = container.identity.capabilities.bounding;
-    Circumstances { architecture: Architecture::NATIVE, pass, watch: false, capabilities, kernel }
+    Circumstances { architecture: Architecture::NATIVE, pass, of: FilterOf::Container, capabilities, kernel }
 }
 
 /// The paths at which a program may be, as execvp(3) has it.

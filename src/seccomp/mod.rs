@@ -32,5 +32,5 @@ pub(crate) use action::Listener;
 pub(crate) use kernel::KernelVersion;
 pub(crate) use policy::SeccompConfig;
 pub(crate) use program::Filter;
-pub(crate) use resolve::Circumstances;
+pub(crate) use resolve::{Circumstances, FilterOf};
 pub(crate) use syscall::Architecture;

@@ -5,7 +5,7 @@ use super::interpreter::{Call, run};
 use super::kernel::KernelVersion;
 use super::oci::Profile;
 use super::policy::Seccomp;
-use super::resolve::Circumstances;
+use super::resolve::{Circumstances, FilterOf};
 use super::syscall::{Architecture, Syscall};
 use crate::config::Capabilities;
 
@@ -46,6 +46,7 @@ const DOCKERS_SHAPE: &str = r#"{
 
 fn circumstances() -> Circumstances {
     Circumstances {
+        of: FilterOf::Container,
         architecture: Architecture::X86_64,
         pass: Some([1, 2, 3]),
         capabilities: Capabilities::empty(),

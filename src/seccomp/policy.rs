@@ -211,8 +211,8 @@ pub(crate) struct SeccompConfig {
     filters: Arc<Filters>,
 }
 
-/// The filter of a container, and that of a slot, in which init watches.
-type Filters = [OnceLock<Option<Filter>>; 2];
+/// One for each of [`FilterOf`].
+type Filters = [OnceLock<Option<Filter>>; 3];
 
 impl SeccompConfig {
     pub fn new(policy: Seccomp) -> Self {
@@ -238,7 +238,7 @@ impl SeccompConfig {
     /// The filter, compiled the first time; `None` where there is to be none.
     pub fn filter(&self, circumstances: &Circumstances) -> Result<Option<&Filter>> {
         let filters = if self.policy == Seccomp::default() { default_filters() } else { &*self.filters };
-        let compiled = &filters[usize::from(circumstances.watch)];
+        let compiled = &filters[circumstances.of as usize];
         if let Some(filter) = compiled.get() {
             return Ok(filter.as_ref());
         }
@@ -254,6 +254,6 @@ impl SeccompConfig {
 
 /// Those that most containers have.
 fn default_filters() -> &'static Filters {
-    static FILTERS: Filters = [OnceLock::new(), OnceLock::new()];
+    static FILTERS: Filters = [OnceLock::new(), OnceLock::new(), OnceLock::new()];
     &FILTERS
 }

@@ -22,8 +22,8 @@ pub(crate) struct Circumstances {
     /// What the launcher's own last calls carry in the three argument registers that they do not use; `None` where
     /// no launcher makes any.
     pub pass: Option<[u64; 3]>,
-    /// Whether init is to hear of what a slot must replace after a run.
-    pub watch: bool,
+    /// Whose filter it is.
+    pub of: FilterOf,
     /// The bounding set of the container.
     #[cfg_attr(not(feature = "seccomp-json"), expect(dead_code, reason = "of interest to profiles only"))]
     pub capabilities: Capabilities,
@@ -32,21 +32,23 @@ pub(crate) struct Circumstances {
     pub kernel: Option<KernelVersion>,
 }
 
+/// Whose filter it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FilterOf {
+    /// That of a container with its program.
+    Container,
+    /// That of a slot, whose process waits for its program under the filter.
+    Slot,
+    /// The same, and init hears of what it must replace after a run.
+    WatchedSlot,
+}
+
 /// The calls that the launcher makes after the filter is in force, until the program runs. All use three
 /// arguments at most.
-const LAUNCHERS_CALLS: [&str; 10] = [
-    "execve",
-    "clock_gettime",
-    "exit_group",
-    "sendmsg",
-    "setrlimit",
-    // Where a run is waited for under the filter.
-    "recvmsg",
-    "dup3",
-    "fcntl",
-    "close",
-    "chdir",
-];
+const LAUNCHERS_CALLS: [&str; 5] = ["execve", "clock_gettime", "exit_group", "sendmsg", "setrlimit"];
+
+/// Those that it makes beside them in a slot.
+const CALLS_OF_A_SLOT: [&str; 5] = ["recvmsg", "dup3", "fcntl", "close", "chdir"];
 
 /// The calls by which keys are used.
 const KEY_CALLS: [&str; 3] = ["keyctl", "add_key", "request_key"];
@@ -149,10 +151,10 @@ impl Seccomp {
         let may_use_keys = calls.iter().filter(of_keys).any(|(_, decision)| self.lets_pass(decision));
         let last = ground.last;
         let mut resolved = Resolved { architecture, calls, unknown, last, listener, pass, may_use_keys };
-        if circumstances.watch {
+        if circumstances.of == FilterOf::WatchedSlot {
             resolved.watch()?;
         }
-        resolved.let_the_launcher_finish()?;
+        resolved.let_the_launcher_finish(circumstances.of)?;
         Ok(resolved)
     }
 
@@ -244,10 +246,12 @@ impl Resolved {
     }
 
     /// The launcher's own calls, known by what they carry, are allowed first of all.
-    fn let_the_launcher_finish(&mut self) -> Result<()> {
+    fn let_the_launcher_finish(&mut self, of: FilterOf) -> Result<()> {
         let Some(pass) = self.pass else { return Ok(()) };
         let always = Decision::always(SeccompAction::Allow);
-        let own = LAUNCHERS_CALLS.map(|name| self.architecture.number_of(name));
+        let of_a_slot = CALLS_OF_A_SLOT.iter().filter(|_| of != FilterOf::Container);
+        let own = LAUNCHERS_CALLS.iter().chain(of_a_slot);
+        let own: Vec<_> = own.map(|name| self.architecture.number_of(name)).collect();
         for (number, decision) in &mut self.calls {
             if own.contains(&Some(*number)) && *decision != always {
                 decision.rules.insert(0, (carries(pass)?, SeccompAction::Allow));

@@ -12,7 +12,7 @@ use seccompiler::{BpfProgram, TargetArch};
 use super::action::SeccompAction;
 use super::interpreter::{Call, run};
 use super::policy::Seccomp;
-use super::resolve::{Circumstances, Resolved};
+use super::resolve::{Circumstances, FilterOf, Resolved};
 use super::syscall::Architecture;
 use crate::config::Capabilities;
 use crate::error::{Error, ErrorKind};
@@ -26,7 +26,8 @@ const EPERM: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
 const ENOSYS: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
 
 fn circumstances(architecture: Architecture) -> Circumstances {
-    Circumstances { architecture, pass: Some(PASS), capabilities: Capabilities::empty(), kernel: None }
+    let (pass, of) = (Some(PASS), FilterOf::Container);
+    Circumstances { architecture, pass, of, capabilities: Capabilities::empty(), kernel: None }
 }
 
 fn target(architecture: Architecture) -> TargetArch {
