@@ -873,3 +873,74 @@ impl Container {
         host::explain(&self.description)
     }
 }
+
+/// # Running on the Tokio runtime
+///
+/// With the cargo feature `tokio`; [`cofferdam::tokio`](crate::tokio) says what a runtime must have.
+#[cfg(feature = "tokio")]
+impl Container {
+    /// As [`spawn`](Self::spawn), for tasks: what is done inside the container until the program runs is awaited. What
+    /// precedes it, up to the clone of init, takes about a millisecond of the calling thread.
+    ///
+    /// ```
+    /// use cofferdam::{Container, Stdio};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), cofferdam::Error> {
+    /// let child = Container::new().command("echo").arg("hello").stdout(Stdio::piped()).spawn_async().await?;
+    /// assert_eq!(child.wait_with_output().await?.stdout, b"hello\n");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, the future ends what was begun; nothing is left.
+    ///
+    /// # Errors
+    /// As [`spawn`](Self::spawn), and outside a runtime.
+    ///
+    /// # Panics
+    /// In a runtime without I/O.
+    pub async fn spawn_async(&self) -> Result<crate::tokio::Child> {
+        host::tokio::spawn(&self.description, Stdio::inherit(), Stdio::inherit()).await
+    }
+
+    /// As [`status`](Self::status), for tasks.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, the future ends the container.
+    ///
+    /// # Errors
+    /// As [`spawn_async`](Self::spawn_async), and as [`wait`](crate::tokio::Child::wait).
+    ///
+    /// # Panics
+    /// As [`spawn_async`](Self::spawn_async).
+    pub async fn status_async(&self) -> Result<ExitStatus> {
+        self.spawn_async().await?.wait().await.map(|report| report.status())
+    }
+
+    /// As [`output`](Self::output), for tasks.
+    ///
+    /// ```
+    /// use cofferdam::{Cause, Container};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), cofferdam::Error> {
+    /// let (one, two) = (Container::new().command("echo"), Container::new().command("yes").output_limit(1000));
+    /// let (one, two) = tokio::try_join!(one.output_async(), two.output_async())?;
+    /// assert_eq!((one.stdout.len(), two.stdout.len()), (1, 1000));
+    /// assert_eq!(two.report.cause(), Cause::Output);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, the future ends the container; what was read is lost.
+    ///
+    /// # Errors
+    /// As [`spawn_async`](Self::spawn_async), or when reading fails.
+    ///
+    /// # Panics
+    /// As [`spawn_async`](Self::spawn_async).
+    pub async fn output_async(&self) -> Result<Output> {
+        host::tokio::spawn(&self.description, Stdio::null(), Stdio::piped()).await?.wait_with_output().await
+    }
+}

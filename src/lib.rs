@@ -42,7 +42,7 @@
 //! panic. So no code and no lock of the host program runs in the new process, which makes `spawn` safe in
 //! programs with threads; nothing of its memory is there, and the cost does not grow with its size. The
 //! calling thread sleeps until the program runs, a few milliseconds: async programs call it where they may
-//! block. `docs/performance.md` has figures.
+//! block, or await it (below, "Async programs"). `docs/performance.md` has figures.
 //!
 //! The launcher inherits two descriptors, the socket and a pidfd of the host program, and whenever it waits
 //! it watches both: the host program may end at any moment, in whatever way, and then everything ends. Of
@@ -124,6 +124,12 @@
 //! println!("ended because of {}", output.report.violation().expect("a call"));
 //! # Ok::<(), cofferdam::Error>(())
 //! ```
+//!
+//! # Async programs
+//!
+//! With the cargo feature `tokio` (off by default) `Container::spawn_async` and its kin give the same handle for tasks of
+//! the Tokio runtime, in the module `cofferdam::tokio`: waits are futures on pidfds and pipes, without a thread behind
+//! them, and whatever is dropped ends its container. A handle of one kind can be made from the other.
 //!
 //! # The order of the steps
 //!
@@ -239,7 +245,8 @@
 //! ```
 //!
 //! Errors that arise before or beside the steps use the names `rootfs`, `limits`, `host`, `clone`,
-//! `launcher`, `group`, `wait`, `output`, `kill`, `signal`, `detach`, `pause`, `resume`, `disk` and `landlock`. [`Host::probe`] tries in advance what this
+//! `launcher`, `group`, `pool`, `wait`, `output`, `collect`, `kill`, `signal`, `detach`, `pause`, `resume`, `disk`,
+//! `landlock` and `runtime`. [`Host::probe`] tries in advance what this
 //! host allows, and gives the same errors.
 //!
 //! # Root and ordinary users
@@ -313,6 +320,8 @@ mod plan;
 mod probe;
 mod report;
 mod seccomp;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 mod usage;
 mod wire;
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -17,7 +18,8 @@ use crate::wire::{Command, Header, Record};
 /// while a process that another thread forked holds a copy of that end.
 #[derive(Debug)]
 pub(crate) struct Channel {
-    socket: OwnedFd,
+    /// Shared with whatever watches it.
+    socket: Arc<OwnedFd>,
 }
 
 /// What came.
@@ -33,7 +35,7 @@ pub(crate) enum Received {
 pub(crate) fn pair() -> io::Result<(Channel, OwnedFd)> {
     let (socket, other) = socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)?;
     setsockopt(&socket, sockopt::PassCred, &true)?;
-    Ok((Channel { socket }, other))
+    Ok((Channel { socket: Arc::new(socket) }, other))
 }
 
 impl AsFd for Channel {
@@ -45,7 +47,7 @@ impl AsFd for Channel {
 impl Channel {
     /// A socket over which plans go, and nothing else comes.
     pub fn of(socket: OwnedFd) -> Self {
-        Channel { socket }
+        Channel { socket: Arc::new(socket) }
     }
 
     /// Sends the plan. A launcher that ends meanwhile is noticed when its answer is read.
@@ -56,6 +58,16 @@ impl Channel {
         fds: &[RawFd],
         body: &[u8],
     ) -> io::Result<()> {
+        let mut sent = self.begin_plan(header, fds, body)?;
+        while sent < body.len() {
+            self.wait_for_room(peer)?;
+            sent += self.continue_plan(&body[sent..])?;
+        }
+        Ok(())
+    }
+
+    /// Sends the header, the descriptors, and so much of the body as there is room for; how much that was.
+    pub fn begin_plan(&self, header: &Header, fds: &[RawFd], body: &[u8]) -> io::Result<usize> {
         let header = header.encode();
         let iov = [IoSlice::new(&header), IoSlice::new(body)];
         let rights = [ControlMessage::ScmRights(fds)];
@@ -64,16 +76,15 @@ impl Channel {
             sendmsg::<()>(socket, &iov, &rights, MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT, None)
         })?;
         // A large plan does not go at once. The header does: it is smaller than any socket buffer.
-        let mut rest = &body[sent.saturating_sub(header.len())..];
-        while !rest.is_empty() {
-            self.wait_for_room(peer)?;
-            match send(socket, rest, MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT) {
-                Ok(sent) => rest = &rest[sent..],
-                Err(Errno::EAGAIN | Errno::EINTR) => {}
-                Err(errno) => return Err(errno.into()),
-            }
+        Ok(sent.saturating_sub(header.len()))
+    }
+
+    /// Sends so much of the rest of the body as there is room for; how much that was.
+    pub fn continue_plan(&self, rest: &[u8]) -> io::Result<usize> {
+        match send(self.socket.as_raw_fd(), rest, MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT) {
+            Err(Errno::EAGAIN | Errno::EINTR) => Ok(0),
+            sent => Ok(sent?),
         }
-        Ok(())
     }
 
     /// Waits until the socket takes more, or the launcher has ended (EPIPE).
@@ -90,6 +101,12 @@ impl Channel {
         Ok(())
     }
 
+    /// To be watched.
+    #[cfg(feature = "tokio")]
+    pub fn socket(&self) -> Arc<OwnedFd> {
+        self.socket.clone()
+    }
+
     /// Shows init the end of file, even while a forked process holds a copy of this end.
     pub fn shut_down(&self) {
         let _ = shutdown(self.socket.as_raw_fd(), Shutdown::Both);
@@ -103,13 +120,18 @@ impl Channel {
             return Ok(Received::Nothing);
         }
         // What the peer sent before it ended is still there.
-        self.read()
+        Ok(match self.read()? {
+            Received::Nothing => Received::End,
+            received => received,
+        })
     }
 
-    fn read(&self) -> io::Result<Received> {
+    /// Takes what is there.
+    pub fn read(&self) -> io::Result<Received> {
         let mut bytes = [0; Record::SIZE];
         let (count, attached) = match sys::receive(self.socket.as_fd(), &mut bytes) {
-            Err(Errno::EAGAIN | Errno::ECONNRESET) => return Ok(Received::End),
+            Err(Errno::EAGAIN) => return Ok(Received::Nothing),
+            Err(Errno::ECONNRESET) => return Ok(Received::End),
             result => result?,
         };
         match (count, Record::decode(&bytes)) {

@@ -92,7 +92,8 @@ pub(super) struct Template {
 pub(super) struct Link {
     pub channel: Channel,
     /// The process that the host created: init, or the one that waits for init.
-    pub init: OwnedFd,
+    /// Shared with whatever watches it.
+    pub init: Arc<OwnedFd>,
     /// `init` is PID 1 of a PID namespace: its end is the end of everything.
     pub init_is_pid_1: bool,
     pub groups: Groups,
@@ -159,7 +160,7 @@ impl Child {
 
     /// A pidfd of the workload: see pidfd_open(2). It becomes readable when the workload ends, so it can be
     /// given to poll(2) or an async runtime; [`wait`](Self::wait) then blocks only until the rest of the
-    /// container has ended too.
+    /// container has ended too. With the cargo feature `tokio`, `cofferdam::tokio` has a handle that does not block.
     pub fn pidfd(&self) -> BorrowedFd<'_> {
         self.running.workload.as_fd()
     }
@@ -278,6 +279,13 @@ impl Child {
         Ok(())
     }
 
+    /// Whether init has said its last word on this run: then no call on the handle waits.
+    #[cfg(feature = "tokio")]
+    pub(super) fn has_last_word(&self) -> bool {
+        let Some(link) = &self.running.link else { return true };
+        has_ended(link.init.as_fd()) || link.berth.is_some() && has_ended(link.channel.as_fd())
+    }
+
     /// Waits until a run in a pool has called `execve`.
     pub(super) fn await_start(&mut self) -> Result<()> {
         match self.running.next_record(None)? {
@@ -367,7 +375,7 @@ impl Running {
     }
 
     /// Outside a PID namespace of its own init is an ordinary process, which the workload can stop.
-    fn rouse_init(&self) {
+    pub fn rouse_init(&self) {
         if let Some(link) = self.link.as_ref().filter(|link| !link.init_is_pid_1) {
             let _ = sys::pidfd_send_signal(self.workload.as_fd(), libc::SIGKILL);
             nudge(link.init.as_fd());
@@ -389,7 +397,7 @@ impl Writer for Running {
 }
 
 impl Link {
-    pub fn new(channel: Channel, init: OwnedFd, init_is_pid_1: bool, groups: Groups) -> Self {
+    pub fn new(channel: Channel, init: Arc<OwnedFd>, init_is_pid_1: bool, groups: Groups) -> Self {
         let owner = std::process::id();
         Link {
             channel,
@@ -474,9 +482,23 @@ impl Link {
     /// Where init is not PID 1 only it can find what is to be ended; it does so when it sees that the host
     /// is gone. An init that does not, because the workload keeps it from running, is given up.
     fn init_ends_by_itself(&self) -> bool {
-        nudge(self.init.as_fd());
         let mut ended = [PollFd::new(self.init.as_fd(), PollFlags::POLLIN)];
         retry(|| poll(&mut ended, PollTimeout::from(INIT_PATIENCE))).is_ok_and(|count| count > 0)
+    }
+
+    /// Whether it is this handle's to end it, and that has not happened.
+    pub fn goes_on(&self) -> bool {
+        !self.is_over && std::process::id() == self.owner
+    }
+
+    /// Ends everything, without a report and without waiting for it. Nothing more can be said to init.
+    pub fn tell_to_end(&self) {
+        self.channel.shut_down();
+        if self.init_is_pid_1 {
+            let _ = sys::pidfd_send_signal(self.init.as_fd(), libc::SIGKILL);
+        } else {
+            nudge(self.init.as_fd());
+        }
     }
 
     /// Ends everything, without a report.
@@ -484,8 +506,8 @@ impl Link {
         if self.is_over {
             return;
         }
-        self.channel.shut_down();
-        if self.init_is_pid_1 || !self.init_ends_by_itself() {
+        self.tell_to_end();
+        if !self.init_is_pid_1 && !self.init_ends_by_itself() {
             let _ = sys::pidfd_send_signal(self.init.as_fd(), libc::SIGKILL);
         }
         if !self.init_is_pid_1 {
@@ -506,12 +528,12 @@ pub(super) fn nudge(init: BorrowedFd<'_>) {
 }
 
 /// Milliseconds that an init that is not PID 1 has for ending the container.
-const INIT_PATIENCE: u16 = 5_000;
+pub(super) const INIT_PATIENCE: u16 = 5_000;
 
 impl Drop for Running {
     fn drop(&mut self) {
         // A workload that keeps init from running must not keep it from ending all.
-        if self.link.as_ref().is_some_and(|link| !link.is_over && std::process::id() == link.owner) {
+        if self.link.as_ref().is_some_and(Link::goes_on) {
             self.rouse_init();
         }
     }
@@ -528,6 +550,12 @@ impl Drop for Link {
             berth.is_lost();
         }
     }
+}
+
+/// Whether the process of a pidfd has ended.
+pub(super) fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
+    let mut ended = [PollFd::new(pidfd, PollFlags::POLLIN)];
+    poll(&mut ended, PollTimeout::ZERO).is_ok_and(|count| count > 0)
 }
 
 /// Takes an ended process off the host's hands. A host that ignores SIGCHLD, or that waits for any child,
@@ -553,7 +581,7 @@ impl From<&Child> for NamespaceSource {
         // A duplicate fails only at the limit of open files; joining then reports it as a bad descriptor.
         let duplicate = child.running.workload.try_clone();
         NamespaceSource(match duplicate {
-            Ok(pidfd) => SourceKind::Fd(std::sync::Arc::new(pidfd)),
+            Ok(pidfd) => SourceKind::Fd(Arc::new(pidfd)),
             Err(_) => SourceKind::Path(format!("/proc/{}/ns", child.id()).into()),
         })
     }

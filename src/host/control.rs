@@ -5,10 +5,8 @@ use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-
-use super::cgroup::Groups;
-use super::child::{Child, is_gone};
+use super::cgroup::{Freezing, Groups};
+use super::child::{Child, has_ended, is_gone};
 use super::terms::cpu_time_mechanism;
 use crate::config::Limit;
 use crate::config::limits::end_of;
@@ -44,7 +42,7 @@ impl Child {
         }
         let mut usage = Usage { wall_time: self.running.started.elapsed(), ..Usage::default() };
         // Once it has ended its number may be another process's.
-        usage.cpu_time = cpu_time_by_proc(self.running.workload_pid).filter(|_| !self.workload_has_ended());
+        usage.cpu_time = cpu_time_by_proc(self.running.workload_pid).filter(|_| !has_ended(self.pidfd()));
         if let Some(groups) = self.running.groups() {
             // The set-up's share is known only to init, and tiny.
             groups.fill_in(&mut usage, Duration::ZERO);
@@ -64,15 +62,27 @@ impl Child {
     /// answer to a call that a [`Notifier`](crate::Notifier) has returned: then all go on. A
     /// [`resume`](Self::resume) from another thread at the same time is no error: the later one counts.
     pub fn pause(&self) -> Result<()> {
+        let paused = self.begin_to_pause().and_then(|freezing| freezing.map_or(Ok(()), Freezing::wait));
+        self.settle_pause(paused)
+    }
+
+    /// Tells everything to stop; what the freezer does of that is to be waited for. Then [`settle_pause`] follows.
+    ///
+    /// [`settle_pause`]: Self::settle_pause
+    pub(super) fn begin_to_pause(&self) -> Result<Option<Freezing>> {
         self.running.paused.store(true, Relaxed);
-        let paused = match self.freeze(true) {
-            Ok(true) => Ok(()),
-            Ok(false) => self.tell("pause", Command::Stop),
-            Err(error) => {
-                let _ = self.freeze(false);
-                Err(error)
-            }
-        };
+        let freezing = self.freeze(true)?;
+        if freezing.is_none() {
+            self.tell("pause", Command::Stop)?;
+        }
+        Ok(freezing)
+    }
+
+    /// Where not all could be stopped, all go on.
+    pub(super) fn settle_pause(&self, paused: Result<()>) -> Result<()> {
+        if paused.is_err() {
+            let _ = self.freeze(false);
+        }
         self.running.paused.store(paused.is_ok(), Relaxed);
         paused
     }
@@ -83,9 +93,21 @@ impl Child {
     /// # Errors
     /// As [`pause`](Self::pause).
     pub fn resume(&self) -> Result<()> {
-        if self.freeze(false)? { Ok(()) } else { self.tell("resume", Command::Continue) }?;
-        self.running.paused.store(false, Relaxed);
+        self.begin_to_resume()?.map_or(Ok(()), Freezing::wait)?;
+        self.settle_resume();
         Ok(())
+    }
+
+    pub(super) fn begin_to_resume(&self) -> Result<Option<Freezing>> {
+        let freezing = self.freeze(false)?;
+        if freezing.is_none() {
+            self.tell("resume", Command::Continue)?;
+        }
+        Ok(freezing)
+    }
+
+    pub(super) fn settle_resume(&self) {
+        self.running.paused.store(false, Relaxed);
     }
 
     /// Changes the limit of wall time, counted from the start as before. If it has passed, the container ends.
@@ -160,13 +182,8 @@ impl Child {
         self.running.groups().ok_or_else(|| Error::errno("limits", "the container has ended", libc::ESRCH))
     }
 
-    fn freeze(&self, frozen: bool) -> Result<bool> {
-        self.running.groups().map_or(Ok(false), |groups| groups.freeze(frozen))
-    }
-
-    fn workload_has_ended(&self) -> bool {
-        let mut ended = [PollFd::new(self.pidfd(), PollFlags::POLLIN)];
-        poll(&mut ended, PollTimeout::ZERO).is_ok_and(|count| count > 0)
+    fn freeze(&self, frozen: bool) -> Result<Option<Freezing>> {
+        self.running.groups().map_or(Ok(None), |groups| groups.freeze(frozen))
     }
 
     fn with_extra_time(&self, time: Duration) -> u64 {

@@ -22,6 +22,8 @@ mod spawn;
 mod stdio;
 mod sys;
 mod terms;
+#[cfg(feature = "tokio")]
+pub(crate) mod tokio;
 
 pub use berth::OutputFile;
 pub use child::{Child, Output};

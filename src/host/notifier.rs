@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -49,7 +49,8 @@ use crate::seccomp::Syscall;
 /// ```
 #[derive(Debug)]
 pub struct Notifier {
-    listener: OwnedFd,
+    /// Shared with whatever watches it.
+    listener: Arc<OwnedFd>,
     /// Of two threads that heard of one call, the second would wait in the kernel, before Linux 6.11 even when
     /// nobody is left to call.
     turn: Mutex<()>,
@@ -64,7 +65,7 @@ impl AsFd for Notifier {
 
 impl Notifier {
     pub(super) fn new(listener: OwnedFd) -> Self {
-        Notifier { listener, turn: Mutex::new(()) }
+        Notifier { listener: Arc::new(listener), turn: Mutex::new(()) }
     }
 
     /// Waits for the next call; `None` when no process is left that could call. Several threads may share the work.
@@ -72,22 +73,46 @@ impl Notifier {
     /// # Errors
     /// None that is known.
     pub fn next(&self) -> Result<Option<Notification<'_>>> {
+        match self.take(PollTimeout::NONE)? {
+            Waiting::Call(call) => Ok(Some(call)),
+            _ => Ok(None),
+        }
+    }
+
+    /// To be watched.
+    #[cfg(feature = "tokio")]
+    pub(super) fn listener(&self) -> Arc<OwnedFd> {
+        self.listener.clone()
+    }
+
+    /// The next call, waiting no longer than that.
+    pub(super) fn take(&self, patience: PollTimeout) -> Result<Waiting<Notification<'_>>> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let mut fds = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
-            retry(|| poll(&mut fds, PollTimeout::NONE))
-                .map_err(|errno| failed("cannot wait", &errno.into()))?;
+            if retry(|| poll(&mut fds, patience)).map_err(|errno| failed("cannot wait", &errno.into()))? == 0
+            {
+                return Ok(Waiting::Nothing);
+            }
             if !fds[0].revents().unwrap_or(PollFlags::empty()).contains(PollFlags::POLLIN) {
-                return Ok(None);
+                return Ok(Waiting::NeverAgain);
             }
             match sys::receive_notification(self.as_fd()) {
-                Ok(notification) => return Ok(Some(Notification { notifier: self, notification })),
+                Ok(notification) => return Ok(Waiting::Call(Notification { notifier: self, notification })),
                 // The process was killed, or interrupted by a signal, before it was heard.
                 Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EINTR)) => {}
                 Err(error) => return Err(failed("cannot receive a call", &error)),
             }
         }
     }
+}
+
+/// What waits at a listener.
+pub(super) enum Waiting<T> {
+    Call(T),
+    Nothing,
+    /// Nobody is left that could call.
+    NeverAgain,
 }
 
 fn failed(what: &str, error: &io::Error) -> Error {

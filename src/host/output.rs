@@ -29,8 +29,8 @@ pub(super) fn read_both(
     writer: &mut impl Writer,
 ) -> io::Result<[Collected; 2]> {
     let [first, second] = pipes;
-    let mut first = Collected::new(first)?;
-    let mut second = Collected::new(second)?;
+    let mut first = Collected::new(nonblocking(first)?);
+    let mut second = Collected::new(nonblocking(second)?);
     let mut left = limit.unwrap_or(u64::MAX);
     let mut ended = false;
     while !ended && (first.pipe.is_some() || second.pipe.is_some()) {
@@ -43,18 +43,22 @@ pub(super) fn read_both(
     Ok([first, second])
 }
 
-/// A pipe, until it has ended, and what was read from it.
-pub(super) struct Collected {
-    pipe: Option<File>,
+fn nonblocking(pipe: Option<OwnedFd>) -> io::Result<Option<File>> {
+    if let Some(pipe) = &pipe {
+        fcntl(pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    }
+    Ok(pipe.map(File::from))
+}
+
+/// A pipe that does not block, until it has ended, and what was read from it.
+pub(super) struct Collected<P = File> {
+    pub pipe: Option<P>,
     bytes: Vec<u8>,
 }
 
-impl Collected {
-    fn new(pipe: Option<OwnedFd>) -> io::Result<Self> {
-        if let Some(pipe) = &pipe {
-            fcntl(pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        }
-        Ok(Collected { pipe: pipe.map(File::from), bytes: Vec::new() })
+impl<P: Read> Collected<P> {
+    pub fn new(pipe: Option<P>) -> Self {
+        Collected { pipe, bytes: Vec::new() }
     }
 
     pub fn into_bytes(self) -> Vec<u8> {
@@ -63,7 +67,7 @@ impl Collected {
 
     /// Reads what is there, as far as the limit goes, and tells whether there is more than that. At the end of
     /// the file the pipe is closed.
-    fn read(&mut self, left: &mut u64) -> io::Result<bool> {
+    pub fn read(&mut self, left: &mut u64) -> io::Result<bool> {
         let Some(pipe) = &mut self.pipe else { return Ok(false) };
         let before = self.bytes.len();
         // One byte more than is left would show that there is more.

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::Arc;
@@ -42,14 +43,14 @@ pub(crate) fn seccomp_program(container: &Description) -> Result<Option<Vec<u8>>
 
 /// Starts the container. `input` and `output` count where the container does not say.
 pub(crate) fn spawn(container: &Shared<Description>, input: Stdio, output: Stdio) -> Result<Child> {
-    Prepared::new(container, input, output, false)?.start()
+    Prepared::new(container, &input, &output, false)?.start()
 }
 
 /// All that a start needs and that can fail without a process: a group prepares its members before it starts
 /// the first.
 pub(super) struct Prepared {
     container: Shared<Description>,
-    plan: Plan,
+    pub plan: Plan,
     streams: [Stream; 3],
     groups: Groups,
     terms: Terms,
@@ -57,9 +58,9 @@ pub(super) struct Prepared {
 
 impl Prepared {
     /// `read` says that the library reads standard output or standard error in a way of its own.
-    pub fn new(container: &Shared<Description>, input: Stdio, output: Stdio, read: bool) -> Result<Self> {
+    pub fn new(container: &Shared<Description>, input: &Stdio, output: &Stdio, read: bool) -> Result<Self> {
         let (plan, layout) = prepare(container)?;
-        let streams = open_streams(&container.stdio, &input, &output)?;
+        let streams = open_streams(&container.stdio, input, output)?;
         if !read {
             output_is_captured(container, &streams)?;
         }
@@ -70,7 +71,22 @@ impl Prepared {
 
     /// Starts it, and gives up what the workload got.
     pub fn start(self) -> Result<Child> {
-        start(&self.container, self.plan, self.streams, self.groups, self.terms)
+        let opened = self.open()?;
+        let (starting, started) = bring_up(&self.plan, &opened)?;
+        Ok(self.child(starting, started))
+    }
+
+    pub fn open(&self) -> Result<Opened> {
+        Opened::open(&self.plan, Some(&self.streams), &self.groups)
+    }
+
+    /// The handle of the container that has started.
+    pub fn child(self, starting: Starting, workload: Started) -> Child {
+        let init_is_pid_1 = self.plan.init_is_pid_1();
+        let link = Link::new(starting.channel, starting.pidfd, init_is_pid_1, self.groups);
+        let workload_plan = Arc::new(self.plan.of_the_workload());
+        let template = Template { container: self.container, workload: workload_plan };
+        Child::new(link, workload, self.streams, self.terms, template)
     }
 }
 
@@ -136,34 +152,17 @@ pub(super) fn open_streams(stdio: &StdioConfig, input: &Stdio, output: &Stdio) -
 pub(super) struct Starting {
     pub channel: Channel,
     pid: libc::pid_t,
-    pub pidfd: OwnedFd,
-}
-
-fn start(
-    container: &Shared<Description>,
-    plan: Plan,
-    streams: [Stream; 3],
-    groups: Groups,
-    terms: Terms,
-) -> Result<Child> {
-    let opened = Opened::open(&plan, Some(&streams), &groups)?;
-    let (Starting { channel, pidfd, .. }, workload) = bring_up(&plan, &opened)?;
-    let init_is_pid_1 = plan.init_is_pid_1();
-    let link = Link::new(channel, pidfd, init_is_pid_1, groups);
-    let template = Template { container: container.clone(), workload: Arc::new(plan.of_the_workload()) };
-    Ok(Child::new(link, workload, streams, terms, template))
+    pub pidfd: Arc<OwnedFd>,
 }
 
 /// Starts init and follows the set-up to its end.
 pub(super) fn bring_up(plan: &Plan, opened: &Opened) -> Result<(Starting, Started)> {
     let starting = clone_init(plan)?;
-    match starting.set_up(plan, opened) {
-        Ok(Some(started)) if started.listener.is_some() == (plan.listener == Listener::Host) => {
-            Ok((starting, started))
-        }
-        other => {
+    match starting.set_up(plan, opened).and_then(|started| complete(plan, started)) {
+        Ok(started) => Ok((starting, started)),
+        Err(error) => {
             starting.abandon(plan.init_is_pid_1());
-            Err(other.err().unwrap_or_else(diagnose::no_room_for_the_workloads_pidfd))
+            Err(error)
         }
     }
 }
@@ -243,7 +242,7 @@ fn open_tree(source: &BindSource) -> Result<OwnedFd> {
     tree.map_err(|error| Error::io("bind", format!("a detached mount of {what}"), &error))
 }
 
-fn clone_init(plan: &Plan) -> Result<Starting> {
+pub(super) fn clone_init(plan: &Plan) -> Result<Starting> {
     let (channel, theirs) = channel::pair().map_err(|error| Error::io("host", "a socket pair", &error))?;
     let host = sys::own_pidfd().map_err(|error| Error::io("host", "a pidfd of this process", &error))?;
     let launcher = launcher()?;
@@ -251,7 +250,7 @@ fn clone_init(plan: &Plan) -> Result<Starting> {
         sys::Inherited { launcher: launcher.as_fd(), control: theirs.as_fd(), host: host.as_fd() };
     let launched = sys::clone_launcher(plan.clone_flags, plan.init_capabilities, &inherited)
         .map_err(|error| diagnose::clone_failed(plan, &error))?;
-    let starting = Starting { channel, pid: launched.pid, pidfd: launched.pidfd };
+    let starting = Starting { channel, pid: launched.pid, pidfd: Arc::new(launched.pidfd) };
     match launched.exec_error {
         None => Ok(starting),
         Some(errno) => {
@@ -272,19 +271,12 @@ fn clone_init(plan: &Plan) -> Result<Starting> {
 impl Starting {
     /// Sends the plan and follows the set-up to its end.
     fn set_up(&self, plan: &Plan, opened: &Opened) -> Result<Option<Started>> {
-        if let (Some(maps), true) = (&plan.id_maps, plan.clone_flags & libc::CLONE_NEWUSER as u32 != 0) {
-            id_maps::write(maps, self.pid)?;
-        }
+        self.write_maps_of_the_clone(plan)?;
         let body = plan.encode();
         let header = header(plan, &body, &opened.numbers);
         // A launcher that ends early says why in its answer, or by its end.
         let sent = self.channel.send_plan(self.pidfd.as_fd(), &header, &opened.numbers, &body);
-        self.follow(plan).map_err(|error| match sent {
-            Err(failed) if failed.raw_os_error() != Some(libc::EPIPE) => {
-                Error::io("host", "cannot send the plan", &failed)
-            }
-            _ => error,
-        })
+        self.follow(plan).map_err(|error| reason(sent, error))
     }
 
     /// Returns the workload, if the plan has one.
@@ -292,21 +284,38 @@ impl Starting {
         // A workload in the same PID namespace can stop init before that has said that all is well.
         let patience = if plan.init_is_pid_1() { PollTimeout::NONE } else { child::NUDGE_INTERVAL.into() };
         loop {
-            let received = self.channel.receive(self.pidfd.as_fd(), patience);
-            match received.map_err(|error| Error::io("host", "cannot hear from init", &error))? {
-                Received::Record(Record::Started { vouched } | Record::Ready { vouched }, message) => {
-                    return started(message, vouched);
-                }
-                Received::Record(Record::NeedIdMaps, _) => self.write_maps_on_request(plan)?,
-                Received::Record(Record::SetupFailed { step, errno, item }, _) => {
-                    return Err(diagnose::setup_failed(plan, step, errno, item));
-                }
-                Received::Record(..) => {
-                    return Err(Error::errno("launcher", "an unexpected answer", libc::EPROTO));
-                }
-                Received::End => return Err(diagnose::vanished()),
-                Received::Nothing => child::nudge(self.pidfd.as_fd()),
+            let received = self.channel.receive(self.pidfd.as_fd(), patience).map_err(unheard)?;
+            if let ControlFlow::Break(started) = self.answer(received, plan)? {
+                return Ok(started);
             }
+        }
+    }
+
+    /// Does what follows from what came of init; breaks off with the workload, if the plan has one.
+    pub fn answer(&self, received: Received, plan: &Plan) -> Result<ControlFlow<Option<Started>>> {
+        match received {
+            Received::Record(Record::Started { vouched } | Record::Ready { vouched }, message) => {
+                return started(message, vouched).map(ControlFlow::Break);
+            }
+            Received::Record(Record::NeedIdMaps, _) => self.write_maps_on_request(plan)?,
+            Received::Record(Record::SetupFailed { step, errno, item }, _) => {
+                return Err(diagnose::setup_failed(plan, step, errno, item));
+            }
+            Received::Record(..) => {
+                return Err(Error::errno("launcher", "an unexpected answer", libc::EPROTO));
+            }
+            Received::End => return Err(diagnose::vanished()),
+            Received::Nothing => child::nudge(self.pidfd.as_fd()),
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    pub fn write_maps_of_the_clone(&self, plan: &Plan) -> Result<()> {
+        match &plan.id_maps {
+            Some(maps) if plan.clone_flags & libc::CLONE_NEWUSER as u32 != 0 => {
+                id_maps::write(maps, self.pid)
+            }
+            _ => Ok(()),
         }
     }
 
@@ -320,13 +329,18 @@ impl Starting {
     }
 
     /// Ends what was begun, and waits until nothing of it is left.
-    fn abandon(self, init_is_pid_1: bool) {
+    pub fn abandon(self, init_is_pid_1: bool) {
+        self.tell_to_end(init_is_pid_1);
+        child::reap(self.pidfd.as_fd());
+    }
+
+    /// Ends what was begun, without waiting for it.
+    pub fn tell_to_end(&self, init_is_pid_1: bool) {
         self.channel.shut_down();
         if init_is_pid_1 {
             let _ = sys::pidfd_send_signal(self.pidfd.as_fd(), libc::SIGKILL);
         }
         child::nudge(self.pidfd.as_fd());
-        child::reap(self.pidfd.as_fd());
     }
 }
 
@@ -345,6 +359,27 @@ pub(super) fn header(plan: &Plan, body: &[u8], fds: &[RawFd]) -> Header {
         listener: plan.listener.wire(),
         announce: 0,
     }
+}
+
+/// Why there is no container, when the plan was sent with this result and the answer was this error.
+pub(super) fn reason(sent: io::Result<()>, error: Error) -> Error {
+    match sent {
+        Err(failed) if failed.raw_os_error() != Some(libc::EPIPE) => {
+            Error::io("host", "cannot send the plan", &failed)
+        }
+        _ => error,
+    }
+}
+
+pub(super) fn unheard(error: io::Error) -> Error {
+    Error::io("host", "cannot hear from init", &error)
+}
+
+/// What init announced must be what the plan asks for.
+pub(super) fn complete(plan: &Plan, started: Option<Started>) -> Result<Started> {
+    started
+        .filter(|started| started.listener.is_some() == (plan.listener == Listener::Host))
+        .ok_or_else(diagnose::no_room_for_the_workloads_pidfd)
 }
 
 /// The workload as init announced it.

@@ -9,8 +9,12 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::ptr::{addr_of_mut, null, null_mut};
+#[cfg(feature = "tokio")]
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 
+#[cfg(feature = "tokio")]
+use ::tokio::io::{Interest, unix::AsyncFd};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 
 use crate::wire::{CONTROL_FD, HOST_FD};
@@ -333,6 +337,14 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> nix::Result<
         }
     }
     Ok((message.bytes, attached))
+}
+
+/// Has the Tokio runtime watch a descriptor, which stays open for as long.
+#[cfg(feature = "tokio")]
+pub(crate) fn watch(fd: Arc<OwnedFd>, interest: Interest) -> io::Result<AsyncFd<Arc<OwnedFd>>> {
+    // SAFETY: the result has a share of the descriptor, which so stays open, and always has the same number.
+    let watched = unsafe { AsyncFd::register_with_interest(fd, interest) };
+    watched.map_err(|error| error.into_parts().1)
 }
 
 /// Whether the kernel has filters, and an action of them: see seccomp(2), `SECCOMP_GET_ACTION_AVAIL`, Linux 4.14.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, Read, Seek};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{OFlag, open};
@@ -248,18 +248,17 @@ impl Groups {
         })
     }
 
-    /// Stops or releases all processes by the freezer of v2; `false` where there is none.
-    pub fn freeze(&self, frozen: bool) -> Result<bool> {
-        let Some(group) = self.groups.iter().find(|group| group.is_v2()) else { return Ok(false) };
+    /// Tells the freezer of v2 to stop or release all processes; `None` where there is none.
+    pub fn freeze(&self, frozen: bool) -> Result<Option<Freezing>> {
+        let Some(group) = self.groups.iter().find(|group| group.is_v2()) else { return Ok(None) };
         let file = group.directory.join("cgroup.freeze");
         match fs::write(&file, if frozen { "1" } else { "0" }) {
             // Before Linux 5.2.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             written => written
                 .map_err(|error| Error::io(STEP, format!("cannot write to {}", file.display()), &error))?,
         }
-        await_freezer(&group.directory, frozen)?;
-        Ok(true)
+        Freezing::new(&group.directory, frozen).map(Some)
     }
 
     /// Ends what is left in groups of v2 (Linux 5.14).
@@ -291,32 +290,55 @@ impl Drop for Groups {
 /// The longest wait for the freezer.
 const FREEZER_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Waits until `cgroup.events` says so, or another thread has asked for the contrary. The kernel marks a change
-/// by POLLPRI.
-fn await_freezer(directory: &Path, frozen: bool) -> Result<()> {
-    let failed = |error: io::Error| Error::io(STEP, "cannot wait for the freezer", &error);
-    let (asked, event) = if frozen { ("1", "frozen 1") } else { ("0", "frozen 0") };
-    let mut file = fs::File::open(directory.join("cgroup.events")).map_err(failed)?;
-    let start = Instant::now();
-    loop {
-        let mut text = String::new();
-        file.rewind().and_then(|()| file.read_to_string(&mut text)).map_err(failed)?;
-        let has = |line: &str| text.lines().any(|known| known == line);
-        let overruled = read(directory, "cgroup.freeze").is_some_and(|now| now.trim() != asked);
-        if has(event) || has("populated 0") || overruled {
-            return Ok(());
+/// What the freezer was told to do, until it is done.
+pub(crate) struct Freezing {
+    directory: PathBuf,
+    /// `cgroup.events`, of which the kernel marks a change by POLLPRI.
+    events: fs::File,
+    frozen: bool,
+    since: Instant,
+}
+
+impl Freezing {
+    fn new(directory: &Path, frozen: bool) -> Result<Self> {
+        let events = fs::File::open(directory.join("cgroup.events")).map_err(unwatched)?;
+        Ok(Freezing { directory: directory.to_owned(), events, frozen, since: Instant::now() })
+    }
+
+    /// Waits until it is done.
+    pub fn wait(mut self) -> Result<()> {
+        while !self.is_done()? {
+            let mut watched = [PollFd::new(self.events.as_fd(), PollFlags::POLLPRI)];
+            // Not every reason to look again is marked.
+            retry(|| poll(&mut watched, PollTimeout::from(100u8)))
+                .map_err(|errno| unwatched(errno.into()))?;
         }
-        if start.elapsed() > FREEZER_PATIENCE {
-            let what = format!("{} does not freeze", directory.display());
-            let error = Error::new(ErrorKind::Failed, STEP, what);
+        Ok(())
+    }
+
+    /// Whether `cgroup.events` says so, or another thread has asked for the contrary.
+    pub fn is_done(&mut self) -> Result<bool> {
+        let (asked, event) = if self.frozen { ("1", "frozen 1") } else { ("0", "frozen 0") };
+        let mut text = String::new();
+        self.events.rewind().and_then(|()| self.events.read_to_string(&mut text)).map_err(unwatched)?;
+        let has = |line: &str| text.lines().any(|known| known == line);
+        let overruled = read(&self.directory, "cgroup.freeze").is_some_and(|now| now.trim() != asked);
+        if has(event) || has("populated 0") || overruled {
+            return Ok(true);
+        }
+        if self.since.elapsed() > FREEZER_PATIENCE {
+            let error =
+                Error::new(ErrorKind::Failed, STEP, format!("{} does not freeze", self.directory.display()));
             return Err(
                 error.with_remedy("a process in it waits for a device, or for the answer of a notifier")
             );
         }
-        let mut watched = [PollFd::new(file.as_fd(), PollFlags::POLLPRI)];
-        // Not every reason to look again is marked.
-        retry(|| poll(&mut watched, PollTimeout::from(100u8))).map_err(|errno| failed(errno.into()))?;
+        Ok(false)
     }
+}
+
+fn unwatched(error: io::Error) -> Error {
+    Error::io(STEP, "cannot wait for the freezer", &error)
 }
 
 /// A group can stay busy for a moment after its last process was reaped.

@@ -15,7 +15,7 @@ mod reuse;
 mod settings;
 mod sweep;
 
-pub(super) use group::{Groups, create};
+pub(super) use group::{Freezing, Groups, create};
 pub(super) use layout::{GroupPlan, Layout, plan};
 pub(super) use reuse::residue;
 

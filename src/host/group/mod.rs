@@ -34,6 +34,6 @@ pub(crate) fn spawn(group: &GroupDescription) -> Result<RunningGroup> {
 /// The pipes' ends of a member live on in what is prepared, and go when it has started.
 fn prepare(member: Wired) -> Result<(String, Prepared)> {
     let Wired { name, description, read } = member;
-    let prepared = Prepared::new(&description, Stdio::inherit(), Stdio::inherit(), read);
+    let prepared = Prepared::new(&description, &Stdio::inherit(), &Stdio::inherit(), read);
     Ok((name.clone(), prepared.map_err(|error| error.of_member(&name))?))
 }
