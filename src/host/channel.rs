@@ -33,7 +33,7 @@ pub(crate) enum Received {
 pub(crate) fn pair() -> io::Result<(Channel, OwnedFd)> {
     let (socket, other) = socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)?;
     setsockopt(&socket, sockopt::PassCred, &true)?;
-    Ok((Channel { socket }, other))
+    Ok((Channel { socket: sys::set_aside(socket) }, other))
 }
 
 impl Channel {

@@ -218,7 +218,7 @@ fn clone_init(plan: &Plan) -> Result<Starting> {
         sys::Inherited { launcher: launcher.as_fd(), control: theirs.as_fd(), host: host.as_fd() };
     let launched = sys::clone_launcher(plan.clone_flags, plan.init_capabilities, &inherited)
         .map_err(|error| diagnose::clone_failed(plan, &error))?;
-    let starting = Starting { channel, pid: launched.pid, pidfd: launched.pidfd };
+    let starting = Starting { channel, pid: launched.pid, pidfd: sys::set_aside(launched.pidfd) };
     match launched.exec_error {
         None => Ok(starting),
         Some(errno) => {
@@ -324,7 +324,7 @@ fn started(message: Attached, vouched: bool) -> Result<Option<Started>> {
             pid_of(&pidfd).map_err(|error| Error::io("host", what, &error))?
         }
     };
-    Ok(Some(Started { pidfd, pid, listener: message.listener }))
+    Ok(Some(Started { pidfd: sys::set_aside(pidfd), pid, listener: message.listener }))
 }
 
 /// The number of the process that a pidfd refers to; 0 when it has been reaped and has none any more.

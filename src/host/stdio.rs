@@ -9,6 +9,7 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::pipe2;
 
+use super::sys;
 use crate::config::stdio::{Stdio, StdioKind};
 use crate::error::{Error, Result};
 
@@ -45,7 +46,7 @@ impl Stream {
                 // A workload of root has another user id, and may still open /dev/stdout by name.
                 fchmod(&read, Mode::from_bits_truncate(0o666))?;
                 let (theirs, ours) = if number == 0 { (read, write) } else { (write, read) };
-                Ok(Stream { theirs: Theirs::Owned(theirs), ours: Some(ours) })
+                Ok(Stream { theirs: Theirs::Owned(theirs), ours: Some(sys::set_aside(ours)) })
             }
         }
     }
