@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use nix::poll::PollTimeout;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::cgroup::{self, Groups, Layout};
-use super::channel::{self, Channel, Received};
+use super::channel::{self, Channel, Received, retry};
 use super::child::{self, Child, Running};
 use super::launcher::launcher;
 use super::notifier::Notifier;
@@ -25,7 +25,7 @@ use crate::config::mounts::BindSource;
 use crate::config::namespaces::SourceKind;
 use crate::config::stdio::Stdio;
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::{self, Plan, Resource};
+use crate::plan::{self, IdMaps, Plan, Resource};
 use crate::seccomp::Listener;
 use crate::wire::{Command, Header, Record};
 
@@ -228,6 +228,7 @@ fn clone_init(plan: &Plan) -> Result<Starting> {
                 libc::EMFILE | libc::EINVAL => {
                     error.with_kind(ErrorKind::ResourceExhausted).with_remedy(diagnose::OPEN_FILES)
                 }
+                libc::ENOMEM => error.with_remedy(diagnose::MEMORY),
                 _ => {
                     error.with_remedy("a seccomp filter or a security module forbids executing memory files")
                 }
@@ -240,7 +241,7 @@ impl Starting {
     /// Sends the plan and follows the set-up to its end.
     fn set_up(&self, plan: &Plan, opened: &Opened) -> Result<Option<Started>> {
         if let (Some(maps), true) = (&plan.id_maps, plan.clone_flags & libc::CLONE_NEWUSER as u32 != 0) {
-            id_maps::write(maps, self.pid)?;
+            self.write_maps(maps)?;
         }
         let body = plan.encode();
         let header = Header {
@@ -286,9 +287,19 @@ impl Starting {
         }
     }
 
+    /// The files of a process that is ending are root's, so that its end would look like a lack of permission.
+    fn write_maps(&self, maps: &IdMaps) -> Result<()> {
+        const END: u8 = 50;
+        id_maps::write(maps, self.pid).map_err(|error| {
+            let mut ended = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
+            let has_ended = retry(|| poll(&mut ended, PollTimeout::from(END))).is_ok_and(|count| count > 0);
+            if has_ended { diagnose::vanished() } else { error }
+        })
+    }
+
     fn write_maps_on_request(&self, plan: &Plan) -> Result<()> {
         if let Some(maps) = &plan.id_maps {
-            id_maps::write(maps, self.pid)?;
+            self.write_maps(maps)?;
         }
         self.channel
             .send(Command::IdMapsWritten)
