@@ -67,7 +67,10 @@ fn measure_all(count: usize) -> Result<(), Box<dyn Error>> {
     let children = begin(&container, count)?;
     hold(&children)?;
     end_one_by_one(children);
-    end_together(&container, count)?;
+    end_together("many_killed_and_dropped_s", &container, count, |children| {
+        children.iter().for_each(|child| child.kill().expect("init"));
+    })?;
+    end_together("many_end_all_s", &container, count, Child::end_all)?;
     end_with_the_host(&program, count)
 }
 
@@ -148,15 +151,15 @@ fn end_one_by_one(children: Vec<Child>) {
     println!("FIGURE many_dropped_s {:.2}", time.as_secs_f64());
 }
 
-fn end_together(container: &Container, count: usize) -> Result<(), Box<dyn Error>> {
+fn end_together(
+    name: &str,
+    container: &Container,
+    count: usize,
+    end: impl FnOnce(Vec<Child>),
+) -> Result<(), Box<dyn Error>> {
     let children = (0..count).map(|_| container.spawn()).collect::<Result<Vec<_>, _>>()?;
-    let time = measure::time(|| {
-        for child in &children {
-            child.kill().expect("init");
-        }
-        drop(children);
-    });
-    println!("FIGURE many_killed_and_dropped_s {:.2}", time.as_secs_f64());
+    let time = measure::time(|| end(children));
+    println!("FIGURE {name} {:.2}", time.as_secs_f64());
     Ok(())
 }
 

@@ -62,7 +62,7 @@ fn helper_with_many_containers() {
     };
     assert_eq!(low(&now), low(&before), "the low numbers are left to what lives for a short time");
 
-    drop(children);
+    Child::end_all(children);
 
     assert_eq!(ProcessState::now(), before);
 }

@@ -21,8 +21,8 @@ use crate::wire::{Command, Record};
 
 /// A running container.
 ///
-/// Dropped, it ends: everything in it is killed and removed. [`detach`](Self::detach) lets it go on.
-/// If the host program ends, by whatever way, the container ends too.
+/// Dropped, it ends: everything in it is killed and removed; [`end_all`](Self::end_all) ends many in less time.
+/// [`detach`](Self::detach) lets it go on. If the host program ends, by whatever way, the container ends too.
 ///
 /// As with [`std::process::Child`], [`wait`](Self::wait) closes standard input first.
 ///
@@ -206,6 +206,22 @@ impl Child {
         Ok(())
     }
 
+    /// Ends many containers, as dropping each of them does, but all at once: what the kernel has to take away for one
+    /// overlaps with the others. Returns when nothing is left of any.
+    ///
+    /// ```
+    /// use cofferdam::{Child, Container, Stdio};
+    /// let sleeper = Container::new().command("sleep").arg("100").stdin(Stdio::null());
+    /// let children = (0..10).map(|_| sleeper.spawn()).collect::<Result<Vec<_>, _>>()?;
+    /// Child::end_all(children);
+    /// # Ok::<(), cofferdam::Error>(())
+    /// ```
+    pub fn end_all(children: impl IntoIterator<Item = Child>) {
+        let children: Vec<Child> = children.into_iter().collect();
+        children.iter().for_each(|child| child.running.begin_to_end());
+        drop(children);
+    }
+
     fn wait_for(&mut self, time: Option<Duration>) -> Result<Option<Report>> {
         if let Some(report) = &self.report {
             return Ok(Some(report.clone()));
@@ -289,6 +305,19 @@ impl Running {
         self.rouse_init();
         let mut ended = [PollFd::new(self.init.as_fd(), PollFlags::POLLIN)];
         retry(|| poll(&mut ended, PollTimeout::from(INIT_PATIENCE))).is_ok_and(|count| count > 0)
+    }
+
+    /// What can be done for the end without waiting. Where init is not PID 1 it has to end by itself.
+    fn begin_to_end(&self) {
+        if self.reaped || std::process::id() != self.owner {
+            return;
+        }
+        self.channel.shut_down();
+        if self.init_is_pid_1 {
+            let _ = sys::pidfd_send_signal(self.init.as_fd(), libc::SIGKILL);
+        } else {
+            self.rouse_init();
+        }
     }
 
     /// Ends everything, without a report.

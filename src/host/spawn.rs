@@ -229,6 +229,7 @@ fn clone_init(plan: &Plan) -> Result<Starting> {
                     error.with_kind(ErrorKind::ResourceExhausted).with_remedy(diagnose::OPEN_FILES)
                 }
                 libc::ENOMEM => error.with_remedy(diagnose::MEMORY),
+                libc::ENOSYS => error.with_remedy("a seccomp filter on this program forbids close_range(2)"),
                 _ => {
                     error.with_remedy("a seccomp filter or a security module forbids executing memory files")
                 }

@@ -118,14 +118,11 @@ extern "C" fn child(argument: *mut c_void) -> c_int {
 }
 
 /// Gives the child a table of descriptors of its own, which has those up to a number only: the kernel does not even
-/// copy the others. See close_range(2), Linux 5.9; where a filter on the host does not know it, all are copied.
+/// copy the others. See close_range(2), Linux 5.9, which the launcher needs too.
 fn leave_the_hosts_table(last: RawFd) -> bool {
-    let (first, end) = (last as u32 + 1, u32::MAX);
-    // SAFETY: numbers only. The second is tried only where the first has done nothing.
-    unsafe {
-        libc::syscall(libc::SYS_close_range, first, end, libc::CLOSE_RANGE_UNSHARE) == 0
-            || libc::unshare(libc::CLONE_FILES) == 0
-    }
+    let first = last as u32 + 1;
+    // SAFETY: numbers only.
+    unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_UNSHARE) == 0 }
 }
 
 /// Puts all capabilities into the inheritable and ambient sets: the process is unmapped and so not root
