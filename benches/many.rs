@@ -26,6 +26,8 @@ mod support;
 const IDLE: &str = "#include <unistd.h>\nint main(void) { for (;;) pause(); }\n";
 /// How many spawns make one figure.
 const SPAN: usize = 100;
+/// How often the ways to end are compared.
+const ROUNDS: usize = 5;
 /// Memory that is touched beforehand, in MiB: the kernel of a virtual machine gets its memory when it is first used,
 /// which would be counted against the later containers.
 const TOUCHED: u64 = 6 << 10;
@@ -66,11 +68,8 @@ fn measure_all(count: usize) -> Result<(), Box<dyn Error>> {
     (0..SPAN).try_for_each(|_| container.spawn().map(drop))?;
     let children = begin(&container, count)?;
     hold(&children)?;
-    end_one_by_one(children);
-    end_together("many_killed_and_dropped_s", &container, count, |children| {
-        children.iter().for_each(|child| child.kill().expect("init"));
-    })?;
-    end_together("many_end_all_s", &container, count, Child::end_all)?;
+    end(children);
+    end_in_two_ways(&container)?;
     end_with_the_host(&program, count)
 }
 
@@ -146,20 +145,22 @@ fn inits_of(host: u32) -> Result<Vec<u32>, Box<dyn Error>> {
     Ok(list.split_whitespace().map(str::parse).collect::<Result<_, _>>()?)
 }
 
-fn end_one_by_one(children: Vec<Child>) {
-    let time = measure::time(|| children.into_iter().for_each(drop));
-    println!("FIGURE many_dropped_s {:.2}", time.as_secs_f64());
+fn end(children: Vec<Child>) {
+    let time = measure::time(|| Child::end_all(children));
+    println!("FIGURE many_end_all_s {:.2}", time.as_secs_f64());
 }
 
-fn end_together(
-    name: &str,
-    container: &Container,
-    count: usize,
-    end: impl FnOnce(Vec<Child>),
-) -> Result<(), Box<dyn Error>> {
-    let children = (0..count).map(|_| container.spawn()).collect::<Result<Vec<_>, _>>()?;
-    let time = measure::time(|| end(children));
-    println!("FIGURE {name} {:.2}", time.as_secs_f64());
+/// A few, in turn: all together, and one after the other.
+fn end_in_two_ways(container: &Container) -> Result<(), Box<dyn Error>> {
+    let some = || (0..SPAN).map(|_| container.spawn()).collect::<Result<Vec<_>, _>>();
+    let mut ratios = Vec::new();
+    for _ in 0..ROUNDS {
+        let (together, apart) = (some()?, some()?);
+        let together = measure::time(|| Child::end_all(together)).as_secs_f64();
+        let apart = measure::time(|| drop(apart)).as_secs_f64();
+        ratios.push(together / apart);
+    }
+    println!("RATIO many_end_all_over_drops {:.3}", measure::median(ratios));
     Ok(())
 }
 
