@@ -263,14 +263,16 @@ pub(crate) fn borrow_number(number: RawFd) -> Option<BorrowedFd<'static>> {
     (number >= 0).then(|| unsafe { BorrowedFd::borrow_raw(number) })
 }
 
-/// Numbers below this one are left to descriptors that live for a short time.
+/// Below this number a descriptor is in nobody's way.
+const FEW: RawFd = 32;
+/// From this number on a descriptor is out of the way.
 const LASTING: RawFd = 256;
 
 /// Moves a descriptor that will be kept for long out of the low numbers, so that those which the next child is
-/// given get low ones: the child copies all up to the highest of these. Where the limit of open files allows
-/// no such number, it stays.
+/// given get low ones: the child copies all up to the highest of these. A host with few of them is spared the
+/// move. Where the limit of open files allows no such number, it stays.
 pub(crate) fn set_aside(fd: OwnedFd) -> OwnedFd {
-    if fd.as_raw_fd() >= LASTING {
+    if !(FEW..LASTING).contains(&fd.as_raw_fd()) {
         return fd;
     }
     // SAFETY: numbers only.
