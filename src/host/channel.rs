@@ -35,7 +35,7 @@ pub(crate) enum Received {
 pub(crate) fn pair() -> io::Result<(Channel, OwnedFd)> {
     let (socket, other) = socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)?;
     setsockopt(&socket, sockopt::PassCred, &true)?;
-    Ok((Channel { socket: Arc::new(socket) }, other))
+    Ok((Channel { socket: Arc::new(sys::set_aside(socket)) }, other))
 }
 
 impl AsFd for Channel {

@@ -30,8 +30,8 @@ use crate::wire::{Command, End, Header, Record};
 
 /// A running container.
 ///
-/// Dropped, it ends: everything in it is killed and removed. [`detach`](Self::detach) lets it go on.
-/// If the host program ends, by whatever way, the container ends too.
+/// Dropped, it ends: everything in it is killed and removed; [`end_all`](Self::end_all) ends many in less time.
+/// [`detach`](Self::detach) lets it go on. If the host program ends, by whatever way, the container ends too.
 ///
 /// As with [`std::process::Child`], [`wait`](Self::wait) closes standard input first.
 ///
@@ -297,6 +297,22 @@ impl Child {
         }
     }
 
+    /// Ends many containers, as dropping each of them does, but all at once: what the kernel has to take away for one
+    /// overlaps with the others. Returns when nothing is left of any.
+    ///
+    /// ```
+    /// use cofferdam::{Child, Container, Stdio};
+    /// let sleeper = Container::new().command("sleep").arg("100").stdin(Stdio::null());
+    /// let children = (0..10).map(|_| sleeper.spawn()).collect::<Result<Vec<_>, _>>()?;
+    /// Child::end_all(children);
+    /// # Ok::<(), cofferdam::Error>(())
+    /// ```
+    pub fn end_all(children: impl IntoIterator<Item = Child>) {
+        let children: Vec<Child> = children.into_iter().collect();
+        children.iter().for_each(|child| child.running.tell_to_end());
+        drop(children);
+    }
+
     fn wait_for(&mut self, time: Option<Duration>) -> Result<Option<Report>> {
         if let Some(report) = &self.report {
             return Ok(Some(report.clone()));
@@ -371,6 +387,15 @@ impl Running {
                 error
             }
             _ => lost("the command could not be started"),
+        }
+    }
+
+    /// Ends everything, without a report and without waiting for it.
+    pub fn tell_to_end(&self) {
+        if let Some(link) = self.link.as_ref().filter(|link| link.goes_on()) {
+            link.tell_to_end();
+            // A workload that keeps init from running must not keep it from ending all.
+            self.rouse_init();
         }
     }
 
@@ -532,10 +557,7 @@ pub(super) const INIT_PATIENCE: u16 = 5_000;
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // A workload that keeps init from running must not keep it from ending all.
-        if self.link.as_ref().is_some_and(Link::goes_on) {
-            self.rouse_init();
-        }
+        self.tell_to_end();
     }
 }
 

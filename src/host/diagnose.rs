@@ -18,10 +18,8 @@ pub(super) fn clone_failed(plan: &Plan, error: &io::Error) -> Error {
             failed.with_kind(ErrorKind::NamespacesForbidden).with_remedy(why_forbidden(plan.clone_flags))
         }
         Some(libc::ENOSPC | libc::EUSERS) => failed.with_remedy(which_limit(plan.clone_flags)),
-        Some(libc::EAGAIN) => failed.with_remedy(
-            "the limit of processes is reached (RLIMIT_NPROC, pids.max of the own cgroup, or \
-             /proc/sys/kernel/pid_max)",
-        ),
+        Some(libc::EAGAIN) => failed.with_remedy(PROCESSES),
+        Some(libc::ENOMEM) => failed.with_remedy(MEMORY),
         Some(libc::EINVAL) => {
             failed.with_kind(ErrorKind::Unsupported).with_remedy(missing_kinds(plan.clone_flags))
         }
@@ -73,19 +71,28 @@ fn filtered() -> bool {
     status.lines().any(|line| line.split_whitespace().eq(["Seccomp:", "2"]))
 }
 
-/// ENOSPC and EUSERS: some limit on the number of namespaces is reached.
+/// ENOSPC and EUSERS: some limit on the number of namespaces is reached. The kernel does not say which; where one
+/// of them is lower than the others, it is that one.
 fn which_limit(kinds: u32) -> String {
-    let zero: Vec<_> = Namespaces::from_bits_retain(kinds)
-        .names()
-        .map(|name| format!("user/max_{name}_namespaces"))
-        .filter(|file| sysctl(file).as_deref() == Some("0"))
-        .collect();
-    if let Some(file) = zero.first() {
-        return format!("the sysctl {} is 0: raise it", file.replace('/', "."));
+    let kinds = Namespaces::from_bits_retain(kinds);
+    let mut limits: Vec<(u64, &str)> =
+        kinds.names().filter_map(|name| Some((most_namespaces(name)?, name))).collect();
+    limits.sort_unstable();
+    match limits[..] {
+        [(0, name), ..] => format!("the sysctl user.max_{name}_namespaces is 0: raise it"),
+        [(least, name), ref others @ ..] if others.iter().all(|(most, _)| *most > least) => format!(
+            "as many namespaces exist as the sysctl user.max_{name}_namespaces allows, {least}: end other containers, \
+             or raise it"
+        ),
+        _ => "a limit of namespaces is reached: end other containers, raise the sysctls user.max_*_namespaces, or \
+              nest less deeply (32 levels)"
+            .into(),
     }
-    "a limit of namespaces is reached: end other containers, raise the sysctls user.max_*_namespaces, or nest \
-     less deeply (32 levels)"
-        .into()
+}
+
+/// How many namespaces of a kind a user may have in this user namespace.
+fn most_namespaces(name: &str) -> Option<u64> {
+    sysctl(&format!("user/max_{name}_namespaces"))?.parse().ok()
 }
 
 /// EINVAL: a kind of namespace is not built into the kernel.
@@ -123,6 +130,13 @@ pub(super) fn no_room_for_the_workloads_pidfd() -> Error {
 /// What EMFILE means, wherever it comes from.
 pub(super) const OPEN_FILES: &str = "the limit of open files (RLIMIT_NOFILE) is reached";
 
+/// What EAGAIN means where a process was to be made.
+const PROCESSES: &str = "the limit of processes is reached (RLIMIT_NPROC, pids.max of the own cgroup, or the sysctl kernel.pid_max)";
+
+/// What ENOMEM means.
+pub(super) const MEMORY: &str =
+    "no memory is left, or RLIMIT_AS or the memory limit of the own cgroup allows no more";
+
 /// The launcher ended without a word.
 pub(super) fn vanished() -> Error {
     let error = Error::new(ErrorKind::Failed, "launcher", "ended without an answer");
@@ -135,7 +149,8 @@ pub(super) fn vanished() -> Error {
 pub(super) fn setup_failed(plan: &Plan, index: u32, errno: i32, part: u32) -> Error {
     let Some(step) = plan.steps.get(index as usize) else {
         let what = if part == item::PLAN { "cannot read the plan" } else { "cannot shed what it inherited" };
-        return Error::errno("launcher", what, errno);
+        let error = Error::errno("launcher", what, errno);
+        return if errno == libc::ENOMEM { error.with_remedy(MEMORY) } else { error };
     };
     if part == item::VANISHED {
         let subject = format!("the process ended during this step ({})", step.describe());
@@ -185,6 +200,7 @@ fn subject(step: &Step, part: u32) -> String {
         item::ATTRIBUTES => "the attributes of ",
         item::ATTACH => "attaching ",
         item::GROUPS => "the groups of ",
+        item::FORK if step.describe().is_empty() => "creating a process",
         item::FORK => "creating a process for ",
         item::LISTENER => "the listener of ",
         _ => "",
@@ -318,7 +334,35 @@ fn remedy(step: &Step, errno: i32, part: u32) -> Option<String> {
             "the user has as many keys as it may (the sysctl kernel.keys.maxkeys): raise that, end other \
              containers, or deny `SyscallGroup::Keyrings`, so that none is needed",
         ),
+        (_, libc::ENOSPC, item::ATTACH) => fixed(
+            "a mount namespace has as many mounts as the sysctl fs.mount-max allows: the host program's, and those of the \
+             container",
+        ),
+        // A file system that is not attached yet is in a mount namespace of its own.
+        (step, libc::ENOSPC, item::WHOLE | item::SOURCE) if makes_a_mount(step) => {
+            Some(which_limit(Namespaces::MOUNT.bits()))
+        }
+        (_, libc::EAGAIN, item::FORK) => fixed(PROCESSES),
+        (_, libc::ENOMEM, _) => fixed(MEMORY),
         (_, libc::EMFILE, _) => fixed(OPEN_FILES),
         _ => None,
     }
+}
+
+fn makes_a_mount(step: &Step) -> bool {
+    matches!(
+        step,
+        Step::Tmpfs { .. }
+            | Step::Stage { .. }
+            | Step::Pool { .. }
+            | Step::PooledDirectory { .. }
+            | Step::Overlay { .. }
+            | Step::OverlayLayer { .. }
+            | Step::Bind { .. }
+            | Step::Proc { .. }
+            | Step::Devpts { .. }
+            | Step::Mqueue { .. }
+            | Step::Mask { .. }
+            | Step::ReadOnly { .. }
+    )
 }

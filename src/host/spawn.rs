@@ -7,10 +7,10 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::Arc;
 
-use nix::poll::PollTimeout;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::cgroup::{self, Groups, Layout};
-use super::channel::{self, Channel, Received};
+use super::channel::{self, Channel, Received, retry};
 use super::child::{self, Child, Link, Template};
 use super::launcher::launcher;
 use super::stdio::Stream;
@@ -22,7 +22,7 @@ use crate::config::namespaces::SourceKind;
 use crate::config::stdio::{Stdio, StdioConfig};
 use crate::config::{Description, Shared};
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::{self, Plan, Resource};
+use crate::plan::{self, IdMaps, Plan, Resource};
 use crate::seccomp::Listener;
 use crate::wire::{Command, Header, Record};
 
@@ -250,7 +250,7 @@ pub(super) fn clone_init(plan: &Plan) -> Result<Starting> {
         sys::Inherited { launcher: launcher.as_fd(), control: theirs.as_fd(), host: host.as_fd() };
     let launched = sys::clone_launcher(plan.clone_flags, plan.init_capabilities, &inherited)
         .map_err(|error| diagnose::clone_failed(plan, &error))?;
-    let starting = Starting { channel, pid: launched.pid, pidfd: Arc::new(launched.pidfd) };
+    let starting = Starting { channel, pid: launched.pid, pidfd: Arc::new(sys::set_aside(launched.pidfd)) };
     match launched.exec_error {
         None => Ok(starting),
         Some(errno) => {
@@ -260,6 +260,8 @@ pub(super) fn clone_init(plan: &Plan) -> Result<Starting> {
                 libc::EMFILE | libc::EINVAL => {
                     error.with_kind(ErrorKind::ResourceExhausted).with_remedy(diagnose::OPEN_FILES)
                 }
+                libc::ENOMEM => error.with_remedy(diagnose::MEMORY),
+                libc::ENOSYS => error.with_remedy("a seccomp filter on this program forbids close_range(2)"),
                 _ => {
                     error.with_remedy("a seccomp filter or a security module forbids executing memory files")
                 }
@@ -312,16 +314,24 @@ impl Starting {
 
     pub fn write_maps_of_the_clone(&self, plan: &Plan) -> Result<()> {
         match &plan.id_maps {
-            Some(maps) if plan.clone_flags & libc::CLONE_NEWUSER as u32 != 0 => {
-                id_maps::write(maps, self.pid)
-            }
+            Some(maps) if plan.clone_flags & libc::CLONE_NEWUSER as u32 != 0 => self.write_maps(maps),
             _ => Ok(()),
         }
     }
 
+    /// The files of a process that is ending are root's, so that its end would look like a lack of permission.
+    fn write_maps(&self, maps: &IdMaps) -> Result<()> {
+        const END: u8 = 50;
+        id_maps::write(maps, self.pid).map_err(|error| {
+            let mut ended = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
+            let has_ended = retry(|| poll(&mut ended, PollTimeout::from(END))).is_ok_and(|count| count > 0);
+            if has_ended { diagnose::vanished() } else { error }
+        })
+    }
+
     fn write_maps_on_request(&self, plan: &Plan) -> Result<()> {
         if let Some(maps) = &plan.id_maps {
-            id_maps::write(maps, self.pid)?;
+            self.write_maps(maps)?;
         }
         self.channel
             .send(Command::IdMapsWritten)
@@ -401,7 +411,7 @@ pub(super) fn started(message: Attached, vouched: bool) -> Result<Option<Started
             pid_of(&pidfd).map_err(|error| Error::io("host", what, &error))?
         }
     };
-    Ok(Some(Started { pidfd, pid, listener: message.listener }))
+    Ok(Some(Started { pidfd: sys::set_aside(pidfd), pid, listener: message.listener }))
 }
 
 /// The number of the process that a pidfd refers to; 0 when it has been reaped and has none any more.

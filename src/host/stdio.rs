@@ -9,6 +9,7 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::pipe2;
 
+use super::sys;
 use crate::config::stdio::{Stdio, StdioKind};
 use crate::error::{Error, Result};
 
@@ -43,7 +44,7 @@ impl Stream {
             StdioKind::Piped => {
                 let (read, write) = pipe()?;
                 let (theirs, ours) = if number == 0 { (read, write) } else { (write, read) };
-                Ok(Stream { theirs: Theirs::Owned(theirs), ours: Some(ours) })
+                Ok(Stream { theirs: Theirs::Owned(theirs), ours: Some(sys::set_aside(ours)) })
             }
         }
     }

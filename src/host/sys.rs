@@ -57,6 +57,9 @@ struct Stack(MaybeUninit<[u8; STACK]>);
 /// Creates a child in new namespaces and makes it the launcher. Like vfork(2), the child runs on the
 /// parent's memory, so the cost does not grow with it, and this thread sleeps until the child has called
 /// exec. Other threads go on. `keep` names the capabilities of a new user namespace that the launcher has.
+///
+/// The child starts with the parent's own table of descriptors, not with a copy, which in a host of thousands of
+/// containers would have tens of thousands to copy and to close: see [`leave_the_hosts_table`].
 pub(crate) fn clone_launcher(namespaces: u32, keep: u64, inherited: &Inherited<'_>) -> io::Result<Launched> {
     let mut stack = Stack(MaybeUninit::uninit());
     let mut pidfd: c_int = -1;
@@ -70,7 +73,8 @@ pub(crate) fn clone_launcher(namespaces: u32, keep: u64, inherited: &Inherited<'
         envp: [null()],
         errno: AtomicI32::new(0),
     };
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD | namespaces as c_int;
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES | libc::CLONE_PIDFD | libc::SIGCHLD;
+    let flags = flags | namespaces as c_int;
     // SAFETY: the stack is `STACK` bytes of this frame, unused by anyone else, and the pointer is its
     // 16-byte aligned end. `plan`, `stack` and `pidfd` outlive the child's use of them: with CLONE_VFORK
     // this thread does not run before the child has called exec or exited. All signals are blocked, so
@@ -102,8 +106,9 @@ extern "C" fn child(argument: *mut c_void) -> c_int {
     // SAFETY: plain system calls on numbers and on pointers from the plan; argv and envp end with null.
     // A failing `_exit` cannot happen.
     unsafe {
-        // Out of the way of the two numbers first.
-        let lift = |fd| libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, HOST_FD + 1);
+        let alone = leave_the_hosts_table(plan.launcher.max(plan.control).max(plan.host));
+        // Out of the way of the two numbers first; before that nothing may be opened or closed.
+        let lift = |fd| if alone { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, HOST_FD + 1) } else { -1 };
         let (launcher, control, host) = (lift(plan.launcher), lift(plan.control), lift(plan.host));
         let lifted = launcher >= 0 && control >= 0 && host >= 0;
         if lifted && libc::dup3(control, CONTROL_FD, 0) >= 0 && libc::dup3(host, HOST_FD, 0) >= 0 {
@@ -114,6 +119,14 @@ extern "C" fn child(argument: *mut c_void) -> c_int {
         plan.errno.store(*libc::__errno_location(), Relaxed);
         libc::_exit(127)
     }
+}
+
+/// Gives the child a table of descriptors of its own, which has those up to a number only: the kernel does not even
+/// copy the others. See close_range(2), Linux 5.9, which the launcher needs too.
+fn leave_the_hosts_table(last: RawFd) -> bool {
+    let first = last as u32 + 1;
+    // SAFETY: numbers only.
+    unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_UNSHARE) == 0 }
 }
 
 /// Puts all capabilities into the inheritable and ambient sets: the process is unmapped and so not root
@@ -304,6 +317,23 @@ pub(crate) fn borrow_number(number: RawFd) -> Option<BorrowedFd<'static>> {
     // SAFETY: not -1, as checked. The descriptor is one that the library never closes; where the program
     // did, calls on it fail or, as the caller checks, show another file.
     (number >= 0).then(|| unsafe { BorrowedFd::borrow_raw(number) })
+}
+
+/// Below this number a descriptor is in nobody's way.
+const FEW: RawFd = 32;
+/// From this number on a descriptor is out of the way.
+const LASTING: RawFd = 256;
+
+/// Moves a descriptor that will be kept for long out of the low numbers, so that those which the next child is
+/// given get low ones: the child copies all up to the highest of these. A host with few of them is spared the
+/// move. Where the limit of open files allows no such number, it stays.
+pub(crate) fn set_aside(fd: OwnedFd) -> OwnedFd {
+    if !(FEW..LASTING).contains(&fd.as_raw_fd()) {
+        return fd;
+    }
+    // SAFETY: numbers only.
+    let number = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, LASTING) };
+    new_fd(libc::c_long::from(number)).unwrap_or(fd)
 }
 
 /// What came with a message beside its bytes.

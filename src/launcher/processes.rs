@@ -41,11 +41,18 @@ impl Processes {
         }
     }
 
-    /// Kills and reaps until nothing is left.
+    /// Kills and reaps until nothing is left. To find everybody to kill the kernel looks at every process of the
+    /// machine; where no child is left there is nobody.
     pub fn end_all(&self, mut settle: impl FnMut(&Reaped)) {
         loop {
-            self.signal_all(abi::SIGKILL);
-            match sys::reap(true) {
+            let reaped = match sys::reap(false) {
+                Ok(None) => {
+                    self.signal_all(abi::SIGKILL);
+                    sys::reap(true)
+                }
+                reaped => reaped,
+            };
+            match reaped {
                 Ok(Some(reaped)) => settle(&reaped),
                 Ok(None) => {}
                 Err(_) => break,

@@ -73,10 +73,7 @@ impl Ends for blocking::Child {
     }
 
     fn tell_to_end(&self) {
-        if let Some(link) = &self.running.link {
-            self.running.rouse_init();
-            link.tell_to_end();
-        }
+        self.running.tell_to_end();
     }
 
     /// The drop does it.
