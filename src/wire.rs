@@ -835,6 +835,11 @@ steps! {
         /// The path inside.
         path: S,
     }
+    /// Set a counter of a cgroup to zero.
+    38 SetToZero "set-to-zero" {
+        /// The file, opened by the host.
+        fd: u32,
+    }
     /// Look whether the file systems that a run could write to have been used; if they have not, the steps from here to
     /// `park` are not needed.
     37 Used "used" {

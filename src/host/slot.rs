@@ -88,7 +88,12 @@ impl Slot {
         let serving = Serving {
             runs: Resource::Given(Arc::new(theirs)),
             charge: layout.charge().map(|(index, file)| Resource::CgroupFile(index, file)),
-            residue: cgroup::residue(facts.cpus),
+            residue: cgroup::residue(facts.cpus, container.limits.memory),
+            counters: layout
+                .counters()
+                .into_iter()
+                .map(|(index, file)| Resource::CgroupCounter(index, file))
+                .collect(),
             watch,
         };
         let SlotPlan { plan, renewable } = plan::build_slot(&container, &facts, serving)?;

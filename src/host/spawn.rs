@@ -197,7 +197,8 @@ impl Opened {
                 Resource::CgroupProcs(..)
                 | Resource::CgroupDirectory(..)
                 | Resource::CgroupKill(..)
-                | Resource::CgroupFile(..) => opened.own(open_group(resource, groups)?),
+                | Resource::CgroupFile(..)
+                | Resource::CgroupCounter(..) => opened.own(open_group(resource, groups)?),
                 #[cfg(feature = "landlock")]
                 Resource::Landlock(policy) => opened.own(super::landlock::ruleset(policy)?),
             }
@@ -223,6 +224,7 @@ pub(super) fn open_group(resource: &Resource, groups: &Groups) -> Result<OwnedFd
         Resource::CgroupDirectory(index) => groups.open_directory(*index),
         Resource::CgroupKill(index) => groups.open_kill(*index),
         Resource::CgroupFile(index, name) => groups.open_file(*index, name),
+        Resource::CgroupCounter(index, name) => groups.open_counter(*index, name),
         _ => Err(Error::errno("cgroup", "a file that is none of a group", libc::EINVAL)),
     }
 }

@@ -243,19 +243,13 @@ impl Init {
     /// The process that waits in a slot is ready, or has called `execve`, or is gone.
     fn heed_messages(&mut self, events: i16) {
         let (Some(slot), Some(run)) = (&mut self.slot, &mut self.main) else { return };
-        if events & abi::POLLIN != 0 {
-            match slot.take_over(run) {
-                Ok(true) => {
-                    let ready = |vouched| Record::Ready { vouched };
-                    let listener = slot.for_the_host.take();
-                    channel::introduce(Fd(CONTROL_FD), ready, &run.process, listener);
-                    listener.map(sys::close);
-                    return;
-                }
-                Ok(false) => return,
-                // It has gone between the one and the other.
-                Err(_) => {}
-            }
+        // It fails where the process has gone between the one and the other.
+        if events & abi::POLLIN != 0 && slot.take_over(run).is_ok() {
+            let ready = |vouched| Record::Ready { vouched };
+            let listener = slot.for_the_host.take();
+            channel::introduce(Fd(CONTROL_FD), ready, &run.process, listener);
+            listener.map(sys::close);
+            return;
         }
         slot.has_left();
         if slot.shared.failure().is_some() {

@@ -139,7 +139,8 @@ struct Job<'a> {
 
 impl Job<'_> {
     fn spawn(&self, ground: &mut Ground, shared: Shared, messenger: Option<Fd>) -> Outcome<(Spawned, i64)> {
-        let places = Places { messenger, ..*self.places };
+        // It does not wait for a run.
+        let places = Places { messenger, runs: None, ..*self.places };
         sys::raise_effective()?;
         let spawned = steps::spawn_shared(None, true, ground, |room| {
             let plan = Plan { header: *self.header, body: &[], fds: self.fds.clone() };

@@ -11,17 +11,14 @@ pub struct Network {
     views: [View; 4],
 }
 
-/// What is looked at, the cheap first: the counters of the interface, how many sockets there are, and the counters
-/// of IPv4 and of IPv6, which count also what reaches no interface.
+/// What is looked at: how many sockets there are, the counters of the interface, and the counters of IPv4 and of
+/// IPv6, which count also what reaches no interface.
 const VIEWS: [(&CStr, Part); 4] = [
-    (c"self/net/dev", Part::Whole),
     (c"self/net/sockstat", Part::FirstLine),
+    (c"self/net/dev", Part::Whole),
     (c"self/net/snmp", Part::Whole),
     (c"self/net/snmp6", Part::Whole),
 ];
-
-/// How many of them are cheap.
-const CHEAP: usize = 2;
 
 /// Of some files only a part is about this namespace.
 #[derive(Clone, Copy)]
@@ -64,10 +61,10 @@ impl Network {
         Ok(())
     }
 
-    /// Enters a new namespace if this one has been used. Where no socket was asked for, there may still be one that
-    /// came from elsewhere, or that is on its way to nobody: the cheap files tell.
+    /// Enters a new namespace if this one has been used. Where no socket was asked for, there may still be a pair that
+    /// is on its way to nobody.
     pub fn renew_if_used(&mut self, sockets: bool) -> Result<()> {
-        let looked_at = if sockets { self.views.len() } else { CHEAP };
+        let looked_at = if sockets { self.views.len() } else { 1 };
         if !self.views.iter_mut().take(looked_at).any(View::has_changed) {
             return Ok(());
         }

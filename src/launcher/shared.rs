@@ -10,7 +10,7 @@ use crate::wire::{Header, item};
 /// only when the child is gone or has become the workload, so the order of the writes does not matter.
 #[derive(Clone, Copy)]
 pub struct Shared {
-    words: &'static [AtomicU64; 8],
+    words: &'static [AtomicU64; 9],
 }
 
 impl Shared {
@@ -32,8 +32,14 @@ impl Shared {
 
     /// The limits of wall time and of CPU time, and whether the start is to be announced.
     fn terms(&self) -> [&AtomicU64; 3] {
-        let [.., wall, cpu, announce] = self.words;
+        let [.., wall, cpu, announce, _] = self.words;
         [wall, cpu, announce]
+    }
+
+    /// How much of the room the steps of a run take.
+    fn taken(&self) -> &AtomicU64 {
+        let [.., taken] = self.words;
+        taken
     }
 
     /// Forgets the former process.
@@ -47,6 +53,12 @@ impl Shared {
         wall.store(header.wall_limit, Relaxed);
         cpu.store(header.cpu_limit, Relaxed);
         announce.store(header.announce, Relaxed);
+        self.taken().store(header.body.saturating_add(header.scratch), Relaxed);
+    }
+
+    /// How much of the room the steps of the run take.
+    pub fn taken_room(self) -> u64 {
+        self.taken().load(Relaxed)
     }
 
     /// The limit of wall time of the run.

@@ -90,6 +90,9 @@ pub struct Slot {
     was_used: bool,
 }
 
+/// Memory that the steps of a run took is given back if it was more than this.
+const LARGE: u64 = 64 << 10;
+
 /// Of more file systems than this none is looked at: all are replaced.
 const MOST_FILE_SYSTEMS: usize = 8;
 
@@ -216,7 +219,9 @@ impl Slot {
 
     /// Undoes what no step does, and looks for what nothing undoes.
     fn clean(&mut self) -> Ready {
-        self.ground.clear();
+        if self.shared.taken_room() > LARGE {
+            self.ground.clear();
+        }
         self.settings.restore();
         if self.settings != Settings::now() {
             return Err(Stop::Spoiled(spoiled::INIT));
@@ -304,16 +309,16 @@ impl Slot {
         Ok(Ok(Run::new(process, Fd(CONTROL_FD), meter, Listener::none())))
     }
 
-    /// Takes what the process that waits hands over; returns whether all is ready.
-    pub fn take_over(&mut self, run: &mut Run) -> Result<bool> {
-        let Some(messages) = self.messages else { return Ok(false) };
+    /// Takes what the process that waits hands over when it is ready.
+    pub fn take_over(&mut self, run: &mut Run) -> Result<()> {
+        let messages = self.messages.ok_or(Errno(abi::EINVAL))?;
         let purpose = self.header().listener;
         match channel::take_over(messages)? {
             Some(fd) if purpose == listener::HOST => self.for_the_host = Some(fd),
             Some(fd) => run.listener = Listener::new(Some(fd), purpose),
-            None => return Ok(true),
+            None => {}
         }
-        Ok(false)
+        Ok(())
     }
 
     /// Notes that the process that waited has called `execve`, or is gone.

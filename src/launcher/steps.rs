@@ -28,6 +28,8 @@ pub struct Walk {
     room: &'static mut [u8],
     /// What the calls after the filter carry.
     pass: Pass,
+    /// The listener of the filter, until it is handed over.
+    listener: Option<Fd>,
 }
 
 /// The most that steps received later, and the pointer tables of their `execve`, can take: more than the kernel
@@ -49,8 +51,8 @@ impl Walk {
         reporter: Reporter,
         room: &'static mut [u8],
     ) -> Self {
-        let (born_in_cgroup, pass) = (false, Pass::default());
-        Walk { plan, rest, places, reporter, index, born_in_cgroup, room, pass }
+        let (born_in_cgroup, pass, listener) = (false, Pass::default(), None);
+        Walk { plan, rest, places, reporter, index, born_in_cgroup, room, pass, listener }
     }
 
     fn run(&mut self) -> ! {
@@ -125,9 +127,21 @@ impl Walk {
         Walk::new(self.plan.clone(), self.rest, self.index, self.places, reporter, room)
     }
 
+    /// From here on this process makes no call that the filter does not know by the pass. A process that waits for its
+    /// run hands the listener over when it is ready.
+    fn attach_filter(&mut self, program: &[u8], has_listener: bool) -> Outcome {
+        self.listener = sys::set_filter(program, has_listener)?;
+        match self.listener {
+            Some(listener) if self.places.runs.is_none() => {
+                channel::hand_over(self.places.messenger()?, Some(listener), self.pass).item(item::LISTENER)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Says that all is ready, and takes the steps of the run that comes.
     fn await_run(&mut self) -> Outcome {
-        channel::hand_over(self.places.messenger()?, None, self.pass)?;
+        channel::hand_over(self.places.messenger()?, self.listener.take(), self.pass)?;
         let (header, fds) = channel::receive_head(self.places.runs()?, self.pass)?;
         let room = core::mem::take(&mut self.room);
         let too_big = Failure { errno: Errno(abi::E2BIG), item: item::PLAN };
@@ -201,6 +215,7 @@ impl Walk {
             | Step::Used { .. }
             | Step::Collect { .. } => Err(Failure { errno: Errno(abi::EINVAL), item: item::PLAN }),
             Step::Unmount { path } => Ok(sys::unmount_if_mounted(path)?),
+            Step::SetToZero { fd } => Ok(sys::write_to_start(fds.get(fd)?, b"0").map(drop)?),
             Step::Forget { path, flags } => Ok(sys::remount(path, flags)?),
             Step::AwaitRun {} => self.await_run(),
             Step::Cgroup { of_start, .. } if of_start != 0 && self.born_in_cgroup => Ok(()),
@@ -238,7 +253,7 @@ impl Walk {
             Step::LandlockRestrict { fd, .. } => Ok(sys::landlock_restrict_self(fds.get(fd)?)?),
             Step::Seccomp { program, listener, pass_1, pass_2, pass_3 } => {
                 self.pass = Pass([pass_1, pass_2, pass_3]);
-                attach_filter(places, program, listener != 0, self.pass)
+                self.attach_filter(program, listener != 0)
             }
             Step::Execute { candidates, arguments, environment, strings } => {
                 let counts = workload::Counts { candidates, arguments, environment };
@@ -285,14 +300,6 @@ pub fn walk_through(
 /// A new process begins here, on a stack of its own.
 extern "C" fn go_on(walk: &'static mut Walk) -> ! {
     walk.run()
-}
-
-/// From here on this process makes no call that the filter does not know by the pass.
-fn attach_filter(places: &Places, program: &[u8], has_listener: bool, pass: Pass) -> Outcome {
-    if let Some(listener) = sys::set_filter(program, has_listener)? {
-        channel::hand_over(places.messenger()?, Some(listener), pass).item(item::LISTENER)?;
-    }
-    Ok(())
 }
 
 /// Asks the host for the id maps and waits for its word.

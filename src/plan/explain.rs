@@ -167,6 +167,7 @@ impl Step {
             Step::Execute { .. } => self.program().unwrap_or_default(),
             Step::Serve { .. }
             | Step::AwaitRun {}
+            | Step::SetToZero { .. }
             | Step::IdMaps {}
             | Step::ForkInit {}
             | Step::PrivateMounts {}

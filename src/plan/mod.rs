@@ -67,6 +67,8 @@ pub(crate) enum Resource {
     CgroupKill(usize),
     /// Another file of that group, for reading.
     CgroupFile(usize, &'static str),
+    /// A counter of that group, for writing.
+    CgroupCounter(usize, &'static str),
     /// A Landlock ruleset, to which the launcher adds the paths.
     #[cfg(feature = "landlock")]
     Landlock(crate::config::Landlock),
@@ -91,6 +93,7 @@ impl Resource {
                 | Resource::CgroupDirectory(_)
                 | Resource::CgroupKill(_)
                 | Resource::CgroupFile(..)
+                | Resource::CgroupCounter(..)
         )
     }
 }

@@ -26,6 +26,8 @@ pub(crate) struct Serving {
     pub charge: Option<Resource>,
     /// What a group without processes may be charged for.
     pub residue: u64,
+    /// Counters to set to zero.
+    pub counters: Vec<Resource>,
     /// Whether init is to hear of what leaves no trace that it could find.
     pub watch: bool,
 }
@@ -48,15 +50,14 @@ impl Builder<'_> {
             }
             base.push(step);
         }
-        let mut own: Vec<Step> = steps.collect();
-        if renewable {
-            // Init gives them up once for all its processes.
-            let keeps = own.iter().position(|step| matches!(step, Step::BoundingSet { .. }));
-            base.extend(keeps.map(|index| own.remove(index)));
-        }
+        let own: Vec<Step> = steps.collect();
         let (base, again) = if renewable { split(base, has_own_ipc) } else { (base, Vec::new()) };
         self.plan.steps = base;
         self.push(Step::Serve { runs, charge, residue: serving.residue, network });
+        for counter in serving.counters {
+            let fd = self.resource(counter);
+            self.push(Step::SetToZero { fd });
+        }
         self.plan.steps.extend(again);
         self.push(Step::Park { cgroup });
         self.plan.steps.extend(own);

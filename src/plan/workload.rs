@@ -24,6 +24,7 @@ impl<'a> Builder<'a> {
         let filter = self.filter()?;
         self.plan.listener = filter.map_or(Listener::None, |filter| filter.listener);
         self.limits_of_time();
+        self.bounding_set();
         self.cgroups()?;
         // Where the filter denies what reads keys, those of the host program are out of reach as it is. A new
         // keyring costs a key of the user's quota, of which an ordinary user has 200.
@@ -234,10 +235,15 @@ impl<'a> Builder<'a> {
         Ok(steps)
     }
 
+    /// Init, which executes nothing any more, gives them up for all its processes at once.
+    fn bounding_set(&mut self) {
+        let keep = self.container.identity.capabilities.bounding.bits();
+        self.push_if(self.has_capabilities(), Step::BoundingSet { keep });
+    }
+
     fn identity(&mut self) -> Result<()> {
         let sets = self.container.identity.capabilities;
         if self.has_capabilities() {
-            self.push(Step::BoundingSet { keep: sets.bounding.bits() });
             let bits = self.container.identity.securebits().bits();
             self.push_if(bits != 0, Step::Securebits { bits });
         } else if self.container.identity.securebits.is_some() {

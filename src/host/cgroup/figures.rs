@@ -1,6 +1,7 @@
 //! What the groups have counted.
 
 use std::path::Path;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::group::Groups;
@@ -60,13 +61,14 @@ impl Groups {
             return;
         }
         let stat = read(directory, "cpu.stat").unwrap_or_default();
-        let [all, system] = self.base;
-        let figure = |name, base| {
-            let time = Duration::from_micros(named(&stat, name)?).saturating_sub(base);
+        let figure = |name, place: usize| {
+            let now = named(&stat, name)?;
+            self.seen[place].store(now, Relaxed);
+            let time = Duration::from_micros(now.saturating_sub(self.base[place]));
             Some(Figure::new(time.saturating_sub(setup), "cpu.stat"))
         };
-        usage.cpu_time = figure("usage_usec", all).or(usage.cpu_time);
-        usage.system_time = figure("system_usec", system).or(usage.system_time);
+        usage.cpu_time = figure("usage_usec", 0).or(usage.cpu_time);
+        usage.system_time = figure("system_usec", 1).or(usage.system_time);
         // The two are to add up to the whole.
         let user = usage.cpu_time.zip(usage.system_time);
         let user = user.map(|(cpu, system)| Figure::new(cpu.value.saturating_sub(system.value), "cpu.stat"));

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Read, Seek};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{OFlag, open};
@@ -25,8 +26,10 @@ use crate::host::channel::retry;
 #[derive(Debug, Default)]
 pub(crate) struct Groups {
     pub(super) groups: Vec<GroupPlan>,
-    /// CPU time, and system time of it, that `cpu.stat` has from earlier runs.
-    pub(super) base: [Duration; 2],
+    /// CPU time, and system time of it, in microseconds, that `cpu.stat` has from earlier runs.
+    pub(super) base: [u64; 2],
+    /// What it had when it was last read.
+    pub(super) seen: [AtomicU64; 2],
 }
 
 /// Creates the groups and sets their limits.
@@ -171,7 +174,11 @@ impl Groups {
 
     /// `cgroup.kill` of a group. Before Linux 5.14 there is none, and what is written to it goes nowhere.
     pub fn open_kill(&self, index: usize) -> Result<OwnedFd> {
-        match self.open(index, "cgroup.kill", OFlag::O_WRONLY) {
+        self.open_or_null(index, "cgroup.kill")
+    }
+
+    fn open_or_null(&self, index: usize, name: &str) -> Result<OwnedFd> {
+        match self.open(index, name, OFlag::O_WRONLY) {
             Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {
                 let null = fs::OpenOptions::new().write(true).open("/dev/null");
                 Ok(null.map_err(|error| Error::io(STEP, "/dev/null", &error))?.into())
@@ -183,6 +190,11 @@ impl Groups {
     /// The directory of a group.
     pub fn open_directory(&self, index: usize) -> Result<OwnedFd> {
         self.open(index, "", OFlag::O_RDONLY | OFlag::O_DIRECTORY)
+    }
+
+    /// A counter of a group, open for writing. Where the kernel has none, what is written goes nowhere.
+    pub fn open_counter(&self, index: usize, name: &str) -> Result<OwnedFd> {
+        self.open_or_null(index, name)
     }
 
     /// A file of a group, open for reading.

@@ -40,11 +40,19 @@ fn read(directory: &Path, file: &str) -> Option<String> {
     read_at_once(&directory.join(file)).ok()
 }
 
-/// The kernel says of its own files that they have no size, and the standard library would begin with a few bytes.
+/// What the kernel says in one of its own files. It says so much at once, if it can be said in a page; the standard
+/// library would ask for the size first, and read on to find the end.
 fn read_at_once(path: &Path) -> io::Result<String> {
-    let mut text = String::with_capacity(8 << 10);
-    fs::File::open(path)?.read_to_string(&mut text)?;
-    Ok(text)
+    /// A longer text may have come in part.
+    const SHORT: usize = 2 << 10;
+    let mut file = fs::File::open(path)?;
+    let mut bytes = vec![0; 8 << 10];
+    let count = file.read(&mut bytes)?;
+    bytes.truncate(count);
+    if count >= SHORT {
+        file.read_to_end(&mut bytes)?;
+    }
+    String::from_utf8(bytes).map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
 /// Whether a text has this word among others.
