@@ -69,6 +69,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 med(&mut r)
             );
         }
+        "onlyexec" => {
+            let child = c.command("cat").stdin(Stdio::piped()).spawn()?;
+            let t = Instant::now();
+            for _ in 0..n {
+                assert!(child.exec(&cmd)?.wait()?.success());
+            }
+            println!("exec {:.0} us", t.elapsed().as_secs_f64() / n as f64 * 1e6);
+        }
         "only" => {
             let pool = Pool::new(&c, 4)?;
             let t = Instant::now();

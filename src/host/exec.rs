@@ -13,7 +13,7 @@ use super::child::{Child, Output, is_gone, lost, poll_timeout};
 use super::notifier::Notifier;
 use super::output::{self, Writer};
 use super::slot::MOST;
-use super::spawn::{Opened, Started, open_streams, output_is_captured, started};
+use super::spawn::{Opened, Started, header, open_streams, output_is_captured, started};
 use super::terms::Terms;
 use super::{diagnose, sys};
 use crate::command::Command;
@@ -40,7 +40,7 @@ pub struct Exec {
     pub notifier: Option<Notifier>,
     channel: Channel,
     /// Of init: with it goes the command.
-    init: OwnedFd,
+    init: Arc<OwnedFd>,
     process: OwnedFd,
     pid: u32,
     terms: Terms,
@@ -89,7 +89,8 @@ impl Child {
         let (ours, theirs) = channel::pair().map_err(|error| Error::io("host", "a socket pair", &error))?;
         let socket = Resource::Given(Arc::new(theirs));
         let plan = plan::beside(&merged, &template.workload, socket)?;
-        if plan.encode().len() + plan.scratch > MOST {
+        let body = plan.encode();
+        if body.len() + plan.scratch > MOST {
             return Err(Error::new(
                 ErrorKind::InvalidInput,
                 "exec",
@@ -99,9 +100,9 @@ impl Child {
         let streams = open_streams(&merged.stdio, input, output)?;
         output_is_captured(&merged, &streams)?;
         let opened = Opened::open(&plan, Some(&streams), &link.groups)?;
-        let init =
-            link.init.try_clone().map_err(|error| Error::io("host", "a descriptor of init", &error))?;
-        link.send_with_plan(wire::Command::Exec, &plan, &opened.numbers).map_err(|error| {
+        let init = link.init.clone();
+        let header = header(&plan, &body, &opened.numbers);
+        link.send_with(wire::Command::Exec, &header, &opened.numbers, &body).map_err(|error| {
             if matches!(error.raw_os_error(), Some(libc::EPIPE | libc::ECONNRESET)) {
                 has_ended()
             } else {

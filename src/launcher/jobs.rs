@@ -52,8 +52,8 @@ impl Jobs {
     pub fn start(&mut self, places: &Places, host: Fd, keeps_capabilities: bool) -> Result<()> {
         let (header, fds, body) = channel::receive_steps(host)?;
         let result = fds.get(0).map(|socket| {
-            let job = Job { header: &header, fds: &fds, body, places, keeps_capabilities };
-            if let Err((step, failure)) = self.begin(&job, socket) {
+            let job = Job { header: &header, fds: &fds, body, places };
+            if let Err((step, failure)) = self.begin_with_capabilities(&job, socket, keeps_capabilities) {
                 channel::send_to(socket, &channel::setup_failed(step, failure));
                 sys::close(socket);
             }
@@ -65,8 +65,18 @@ impl Jobs {
         result
     }
 
-    fn begin(&mut self, job: &Job<'_>, socket: Fd) -> core::result::Result<(), (u32, Failure)> {
-        let in_general = |errno: Errno| (u32::MAX, Failure { errno, item: item::FORK });
+    /// Init's capabilities serve the steps of the command, and are out of force again afterwards, unless it needs
+    /// them for other things.
+    fn begin_with_capabilities(&mut self, job: &Job<'_>, socket: Fd, keeps_them: bool) -> Begun {
+        sys::raise_effective().map_err(in_general)?;
+        let begun = self.begin(job, socket);
+        if !keeps_them {
+            sys::rely_on_one_capability(abi::CAP_KILL).map_err(in_general)?;
+        }
+        begun
+    }
+
+    fn begin(&mut self, job: &Job<'_>, socket: Fd) -> Begun {
         if self.workshop.is_none() {
             self.workshop = Some(Workshop::new().map_err(in_general)?);
         }
@@ -87,6 +97,7 @@ impl Jobs {
         let purpose = job.header.listener;
         let listener = messages.take_listener().map_err(in_general)?;
         let (theirs, ours) = if purpose == listener::HOST { (listener, None) } else { (None, listener) };
+        // To vouch for it takes capabilities.
         channel::introduce(socket, |vouched| Record::Started { vouched }, &process, theirs);
         theirs.map(sys::close);
         sys::close(process.pidfd);
@@ -127,29 +138,30 @@ impl Jobs {
     }
 }
 
+/// Whether a command has begun, or which step failed.
+type Begun = core::result::Result<(), (u32, Failure)>;
+
+/// What fails is no step.
+fn in_general(errno: Errno) -> (u32, Failure) {
+    (u32::MAX, Failure { errno, item: item::FORK })
+}
+
 /// A command as it came.
 struct Job<'a> {
     header: &'a Header,
     fds: &'a Descriptors,
     body: &'a [u8],
     places: &'a Places,
-    /// Init needs its capabilities for other things as well.
-    keeps_capabilities: bool,
 }
 
 impl Job<'_> {
     fn spawn(&self, ground: &mut Ground, shared: Shared, messenger: Option<Fd>) -> Outcome<(Spawned, i64)> {
         // It does not wait for a run.
         let places = Places { messenger, runs: None, ..*self.places };
-        sys::raise_effective()?;
-        let spawned = steps::spawn_shared(None, true, ground, |room| {
+        let (process, shares) = steps::spawn_shared(None, true, ground, |room| {
             let plan = Plan { header: *self.header, body: &[], fds: self.fds.clone() };
             steps::walk_through(plan, self.body, places, Reporter::Init(shared), room)
-        });
-        if !self.keeps_capabilities {
-            sys::rely_on_one_capability(abi::CAP_KILL)?;
-        }
-        let (process, shares) = spawned?;
+        })?;
         Ok((process, if shares { 0 } else { self.header.clock_offset }))
     }
 }
