@@ -165,3 +165,13 @@ fn a_workload_that_stops_further_commands_does_not_outlive_its_limit() {
 
     assert_eq!(child.wait().expect("a report").cause(), Cause::WallTime);
 }
+
+/// A link on the way to a file may lead to one of /proc, whose size is not known before.
+#[test]
+fn no_more_of_a_file_is_copied_out_than_was_asked_for() {
+    let pool = pool(&Container::new());
+    let command = sh("ln -s /proc /tmp/out").collect("/tmp/out/meminfo", 10);
+    let output = pool.output(&command).expect("a run");
+    let error = output.files[0].read().expect_err("a larger file");
+    assert_eq!(error.raw_os_error(), Some(libc::EFBIG), "{error}");
+}
