@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use cofferdam::{Cause, Container, Stdio};
+use cofferdam::{Cause, Container, Pool, Stdio};
 use common::helper::{is_helper, printed_by, run_helper, this_test, this_test_through};
 use common::processes::{
     DEADLINE, Process, children_of, eventually, is_alive, mounts_of_host, next_line, process, processes,
@@ -303,6 +303,33 @@ fn helper_whose_fork_holds_copies() {
 #[test]
 fn the_end_is_seen_although_a_fork_of_the_host_holds_copies() {
     run_helper("helper_whose_fork_holds_copies");
+}
+
+#[test]
+fn helper_whose_fork_has_a_pool() {
+    if !is_helper("helper_whose_fork_has_a_pool") {
+        return;
+    }
+    let pool = Pool::new(&Container::new(), 1).expect("a pool");
+    // SAFETY: the keeper of the pool sleeps, and no other thread of this helper is about.
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        // SAFETY: ends a child that waits for a thread that it does not have.
+        unsafe { libc::alarm(20) };
+        let refused = pool.run(&cofferdam::Command::new("true")).is_err();
+        drop(pool);
+        std::process::exit(i32::from(!refused));
+    }
+    let mut status = -1;
+    // SAFETY: a child of this process that nobody else waits for.
+    unsafe { libc::waitpid(pid, &mut status, 0) };
+    assert_eq!(status, 0);
+    assert!(pool.run(&cofferdam::Command::new("true")).expect("a run").success());
+}
+
+#[test]
+fn a_fork_of_the_host_has_no_part_in_its_pool() {
+    run_helper("helper_whose_fork_has_a_pool");
 }
 
 #[test]

@@ -372,9 +372,18 @@ impl Running {
             return Ok((report, Vec::new()));
         };
         let report = self.terms.report(end, &link.groups, self.output_exceeded);
-        let files = berth.collect(&mut link)?;
-        berth.leave(link, report.usage());
-        Ok((report, files))
+        match berth.collect(&mut link) {
+            Ok(files) => {
+                berth.leave(link, report.usage());
+                Ok((report, files))
+            }
+            Err(error) => {
+                // Who waits for a container of the pool must not wait for this one.
+                drop(link);
+                berth.is_lost();
+                Err(error)
+            }
+        }
     }
 
     /// The command of a run in a pool could not be started.
@@ -450,6 +459,7 @@ impl Link {
                 Received::Record(record, attached) => return Ok(Some((record, attached))),
                 Received::End => {
                     self.end();
+                    self.leave_the_pool();
                     return Err(lost("init has vanished"));
                 }
                 Received::Nothing if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
@@ -526,6 +536,13 @@ impl Link {
         }
     }
 
+    /// Who waits for a container of the pool must not wait for one that has ended.
+    fn leave_the_pool(&mut self) {
+        if let Some(berth) = self.berth.take() {
+            berth.is_lost();
+        }
+    }
+
     /// Ends everything, without a report.
     fn end(&mut self) {
         if self.is_over {
@@ -568,9 +585,7 @@ impl Drop for Link {
             return;
         }
         self.end();
-        if let Some(berth) = self.berth.take() {
-            berth.is_lost();
-        }
+        self.leave_the_pool();
     }
 }
 

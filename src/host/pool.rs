@@ -57,6 +57,9 @@ pub(super) struct Stock {
     container: Shared<Description>,
     least: usize,
     most: usize,
+    /// The process that the pool belongs to: a fork of it has a copy, and neither the keeper nor a right to what is
+    /// in the containers.
+    owner: u32,
     state: Mutex<State>,
     changed: Condvar,
     chores: Mutex<mpsc::Sender<Chore>>,
@@ -109,7 +112,8 @@ impl Pool {
         let free = (0..least).map(|_| Slot::start(&container)).collect::<Result<VecDeque<_>>>()?;
         let state = Mutex::new(State { count: free.len(), free, closed: false });
         let (changed, chores) = (Condvar::new(), Mutex::new(sender));
-        let stock = Arc::new(Stock { container, least, most, state, changed, chores });
+        let owner = std::process::id();
+        let stock = Arc::new(Stock { container, least, most, owner, state, changed, chores });
         let keeper = thread::Builder::new().name("cofferdam-pool".into()).spawn({
             let stock = stock.clone();
             move || stock.keep(&receiver)
@@ -157,6 +161,9 @@ impl Pool {
 
     fn start(&self, command: &Command, input: &Stdio, output: &Stdio, announce: bool) -> Result<Child> {
         let stock = &self.stock;
+        if !stock.is_own() {
+            return Err(Error::invalid("pool", "a forked process has none of the containers"));
+        }
         let config = &command.config;
         let merged = config.over(&stock.container);
         plan::validate(&merged)?;
@@ -195,6 +202,11 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
+        if !self.stock.is_own() {
+            // Locks may be held by threads that are not here, and the keeper never ends.
+            std::mem::forget(self.keeper.take());
+            return;
+        }
         let free = {
             let mut state = self.stock.state();
             state.closed = true;
@@ -212,6 +224,10 @@ impl Stock {
     /// What a thread that panicked left is whole: nothing is changed in two steps.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_own(&self) -> bool {
+        self.owner == std::process::id()
     }
 
     fn chore(&self, chore: Chore) {

@@ -19,6 +19,7 @@ pub mod nr {
     pub const PWRITE64: usize = 18;
     pub const RT_SIGACTION: usize = 13;
     pub const RT_SIGPROCMASK: usize = 14;
+    pub const RT_SIGTIMEDWAIT: usize = 128;
     pub const IOCTL: usize = 16;
     pub const SENDFILE: usize = 40;
     pub const GETPID: usize = 39;
@@ -93,6 +94,7 @@ pub mod nr {
     pub const PWRITE64: usize = 68;
     pub const RT_SIGACTION: usize = 134;
     pub const RT_SIGPROCMASK: usize = 135;
+    pub const RT_SIGTIMEDWAIT: usize = 137;
     pub const IOCTL: usize = 29;
     pub const SENDFILE: usize = 71;
     pub const GETPID: usize = 172;

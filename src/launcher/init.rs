@@ -309,7 +309,7 @@ impl Init {
             (Some(Command::Exec), ..) => {
                 let places = self.slot.as_ref().map_or(self.places, |slot| *slot.places());
                 let host = self.host.unwrap_or(Fd(-1));
-                if self.jobs.start(&places, host, self.slot.is_some()).is_err() {
+                if self.jobs.start(&places, host, self.slot.is_some(), &mut self.main).is_err() {
                     sys::exit(1);
                 }
             }

@@ -14,6 +14,10 @@ use crate::wire::{Ending, Header, Record, item, listener};
 /// The most that run at a time.
 pub const MOST: usize = 64;
 
+/// Nanoseconds after which a process that has not called `execve` is set going, and those after which it is given up.
+const NUDGE: u64 = 10_000_000;
+const PATIENCE: u64 = 5_000_000_000;
+
 /// The commands, and what their beginnings need, made when the first one comes.
 pub struct Jobs {
     workshop: Option<Workshop>,
@@ -48,12 +52,22 @@ impl Jobs {
         self.workshop.iter_mut().flat_map(|workshop| workshop.runs.iter_mut().flatten())
     }
 
-    /// Receives a command and starts it. An error is the end of the container: the socket has lost its order.
-    pub fn start(&mut self, places: &Places, host: Fd, keeps_capabilities: bool) -> Result<()> {
+    /// Receives a command and starts it beside the workload. Where that has ended, what is in a slot by now is the
+    /// next run's: the end of the socket tells the host so. An error is the end of the container: the socket of
+    /// init has lost its order.
+    pub fn start(
+        &mut self,
+        places: &Places,
+        host: Fd,
+        keeps_capabilities: bool,
+        workload: &mut Option<Run>,
+    ) -> Result<()> {
         let (header, fds, body) = channel::receive_steps(host)?;
         let result = fds.get(0).map(|socket| {
-            let job = Job { header: &header, fds: &fds, body, places };
-            if let Err((step, failure)) = self.begin_with_capabilities(&job, socket, keeps_capabilities) {
+            let Some(workload) = workload else { return sys::close(socket) };
+            let job = Job { header: &header, fds: &fds, body, places, host };
+            let begun = self.begin_with_capabilities(&job, socket, workload, keeps_capabilities);
+            if let Err((step, failure)) = begun {
                 channel::send_to(socket, &channel::setup_failed(step, failure));
                 sys::close(socket);
             }
@@ -67,35 +81,48 @@ impl Jobs {
 
     /// Init's capabilities serve the steps of the command, and are out of force again afterwards, unless it needs
     /// them for other things.
-    fn begin_with_capabilities(&mut self, job: &Job<'_>, socket: Fd, keeps_them: bool) -> Begun {
+    fn begin_with_capabilities(
+        &mut self,
+        job: &Job<'_>,
+        socket: Fd,
+        workload: &mut Run,
+        keeps_them: bool,
+    ) -> Begun {
         sys::raise_effective().map_err(in_general)?;
-        let begun = self.begin(job, socket);
+        let begun = self.begin(job, socket, workload);
         if !keeps_them {
             sys::rely_on_one_capability(abi::CAP_KILL).map_err(in_general)?;
         }
         begun
     }
 
-    fn begin(&mut self, job: &Job<'_>, socket: Fd) -> Begun {
+    fn begin(&mut self, job: &Job<'_>, socket: Fd, workload: &mut Run) -> Begun {
         if self.workshop.is_none() {
             self.workshop = Some(Workshop::new().map_err(in_general)?);
         }
         let Some(workshop) = &mut self.workshop else { return Err(in_general(Errno(abi::EAGAIN))) };
         let free = workshop.runs.iter_mut().find(|run| run.is_none());
         let free = free.ok_or(in_general(Errno(abi::EAGAIN)))?;
-        let messages = Messages::new(job.header).map_err(in_general)?;
+        let messages = Messages::always().map_err(in_general)?;
         let shared = workshop.shared;
         shared.clear();
         let process = job.spawn(&mut workshop.ground, shared, messages.theirs);
         messages.close_theirs();
+        let process = process.inspect_err(|_| messages.close_ours());
         let (process, offset) = process.map_err(|failure| (u32::MAX, failure))?;
+        messages.await_execve(&process, job.host, workload);
+        workshop.ground.tenant_has_left();
         if let Some(failed) = shared.failure() {
             messages.close_ours();
             sys::close(process.pidfd);
             return Err(failed);
         }
         let purpose = job.header.listener;
-        let listener = messages.take_listener().map_err(in_general)?;
+        let listener = match purpose {
+            listener::NONE => None,
+            _ => messages.listener().map_err(in_general)?,
+        };
+        messages.close_ours();
         let (theirs, ours) = if purpose == listener::HOST { (listener, None) } else { (None, listener) };
         // To vouch for it takes capabilities.
         channel::introduce(socket, |vouched| Record::Started { vouched }, &process, theirs);
@@ -152,13 +179,14 @@ struct Job<'a> {
     fds: &'a Descriptors,
     body: &'a [u8],
     places: &'a Places,
+    host: Fd,
 }
 
 impl Job<'_> {
     fn spawn(&self, ground: &mut Ground, shared: Shared, messenger: Option<Fd>) -> Outcome<(Spawned, i64)> {
         // It does not wait for a run.
         let places = Places { messenger, runs: None, ..*self.places };
-        let (process, shares) = steps::spawn_shared(None, true, ground, |room| {
+        let (process, shares) = steps::spawn_shared(None, false, ground, |room| {
             let plan = Plan { header: *self.header, body: &[], fds: self.fds.clone() };
             steps::walk_through(plan, self.body, places, Reporter::Init(shared), room)
         })?;
@@ -188,9 +216,36 @@ impl Messages {
 
     /// What was handed over, once the process has called `execve`.
     pub fn take_listener(self) -> Result<Option<Fd>> {
-        let listener = self.ours.map(channel::take_over).transpose()?.flatten();
+        let listener = self.listener()?;
         self.close_ours();
         Ok(listener)
+    }
+
+    fn listener(&self) -> Result<Option<Fd>> {
+        Ok(self.ours.map(channel::take_over).transpose()?.flatten())
+    }
+
+    /// Waits until a process has called `execve`, or is gone. A workload of the same user may stop it on its way,
+    /// again and again: it is set going again, and given up where the workload's time is over, or init's patience.
+    fn await_execve(&self, process: &Spawned, host: Fd, workload: &mut Run) {
+        let watched = |fd, events| abi::PollFd { fd, events, revents: 0 };
+        let mut fds = [watched(self.ours.map_or(-1, |fd| fd.0), 0), watched(host.0, abi::POLLIN)];
+        let last = sys::now().saturating_add(PATIENCE);
+        let (mut timeout, mut signal) = (NUDGE / 10, abi::SIGCONT);
+        loop {
+            let polled = sys::poll(&mut fds, Some(timeout));
+            let [ours, host] = &fds;
+            if ours.revents != 0 || ours.fd < 0 {
+                return;
+            }
+            let has_time = workload.until_a_limit_is_reached();
+            if host.revents != 0 || polled.is_err() || has_time.is_err() || sys::now() >= last {
+                signal = abi::SIGKILL;
+            }
+            timeout = has_time.ok().flatten().unwrap_or(NUDGE).min(NUDGE);
+            fds[1].fd = if signal == abi::SIGKILL { -1 } else { fds[1].fd };
+            let _ = sys::kill(process.pid, signal);
+        }
     }
 
     pub fn close_theirs(&self) {

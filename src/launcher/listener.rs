@@ -8,7 +8,7 @@ use crate::wire::{Calls, listener};
 pub struct Listener {
     fd: Option<Fd>,
     purpose: u64,
-    /// Sockets have been asked for.
+    /// Sockets that use the network have been asked for.
     pub saw_sockets: bool,
     /// IPC objects or files without a name have been asked for.
     pub saw_objects: bool,
@@ -55,7 +55,10 @@ impl Listener {
         let number = if call.architecture == abi::AUDIT_ARCH { call.number as u32 } else { Calls::LAST };
         match self.purpose {
             listener::REPORT => self.reported.insert(number),
-            listener::WATCH if number as usize == nr::SOCKET => self.saw_sockets = true,
+            listener::WATCH if number as usize == nr::SOCKET => {
+                // Those of the family of names leave nothing once they are closed.
+                self.saw_sockets |= call.arguments[0] as i32 != abi::AF_UNIX;
+            }
             listener::WATCH => self.saw_objects = true,
             _ => {
                 if self.violation == 0 {

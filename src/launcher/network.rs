@@ -8,17 +8,11 @@ use super::{abi, system};
 /// The namespace, as it was when nothing had used it.
 pub struct Network {
     proc: Fd,
-    views: [View; 4],
+    views: [View; 2],
 }
 
-/// What is looked at: how many sockets there are, the counters of the interface, and the counters of IPv4 and of
-/// IPv6, which count also what reaches no interface.
-const VIEWS: [(&CStr, Part); 4] = [
-    (c"self/net/sockstat", Part::FirstLine),
-    (c"self/net/dev", Part::Whole),
-    (c"self/net/snmp", Part::Whole),
-    (c"self/net/snmp6", Part::Whole),
-];
+/// What is looked at: the counters of the interface, and how many sockets there are.
+const VIEWS: [(&CStr, Part); 2] = [(c"self/net/dev", Part::Whole), (c"self/net/sockstat", Part::FirstLine)];
 
 /// Of some files only a part is about this namespace.
 #[derive(Clone, Copy)]
@@ -41,8 +35,8 @@ struct View {
 impl Network {
     pub fn watch(proc: Fd) -> Result<Self> {
         let view = |part| Ok(View { file: None, part, text: sys::allocate(ROOM)?, length: 0 });
-        let [(_, a), (_, b), (_, c), (_, d)] = VIEWS;
-        let mut network = Network { proc, views: [view(a)?, view(b)?, view(c)?, view(d)?] };
+        let [(_, dev), (_, sockstat)] = VIEWS;
+        let mut network = Network { proc, views: [view(dev)?, view(sockstat)?] };
         network.look()?;
         Ok(network)
     }
@@ -61,11 +55,11 @@ impl Network {
         Ok(())
     }
 
-    /// Enters a new namespace if this one has been used. Where no socket was asked for, there may still be a pair that
-    /// is on its way to nobody.
+    /// Enters a new namespace if this one has been used. No file tells all that a socket of the network can leave:
+    /// uses of routes, and timers by which something is sent later. Where none was asked for, there may still be one
+    /// that came from elsewhere, or one that is on its way to nobody: the files tell.
     pub fn renew_if_used(&mut self, sockets: bool) -> Result<()> {
-        let looked_at = if sockets { self.views.len() } else { 1 };
-        if !self.views.iter_mut().take(looked_at).any(View::has_changed) {
+        if !sockets && !self.views.iter_mut().any(View::has_changed) {
             return Ok(());
         }
         sys::unshare(abi::CLONE_NEWNET)?;

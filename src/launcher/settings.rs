@@ -24,8 +24,10 @@ impl Settings {
         Settings { scheduling, cpus, io_priority: sys::io_priority(), rlimits }
     }
 
-    /// Undoes what init itself changes to keep time.
+    /// Undoes what init itself changes to keep time. Signals that a workload of the same user has sent, which init
+    /// blocks, count for that user for as long as they wait.
     pub fn restore(&self) {
+        sys::forget_signals();
         let _ = sys::prctl(abi::PR_SET_TIMERSLACK, 0);
         sys::restore_scheduling(&self.scheduling);
     }

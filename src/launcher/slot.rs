@@ -405,7 +405,9 @@ fn collect(root: Fd, path: &CStr, most: u64) -> Result<Fd> {
         if sys::size(file)? > most {
             return Err(Errno(abi::EFBIG));
         }
-        sys::copy_file(file, copy).map(|()| copy)
+        sys::copy_file(file, copy)?;
+        // A link on the way may lead to a file of /proc, whose size is not known before it is read.
+        if sys::size(copy)? > most { Err(Errno(abi::EFBIG)) } else { Ok(copy) }
     });
     sys::close(file);
     if let (Err(_), Ok(copy)) = (&copied, copy) {

@@ -727,6 +727,14 @@ pub fn set_signal_mask(mask: u64) -> Result<()> {
     call!(nr::RT_SIGPROCMASK, how, &raw const mask, null_mut::<u8>(), abi::SIGSET_SIZE).map(drop)
 }
 
+/// Takes every signal that waits for this process off it.
+pub fn forget_signals() {
+    let (all, at_once) = (u64::MAX, abi::Timespec::default());
+    let taken =
+        || call!(nr::RT_SIGTIMEDWAIT, &raw const all, null_mut::<u8>(), &raw const at_once, abi::SIGSET_SIZE);
+    while taken().is_ok() {}
+}
+
 /// Sets a signal to its default action.
 pub fn default_signal(signal: i32) -> Result<()> {
     let action = abi::SigAction::default();

@@ -73,6 +73,10 @@ impl Decision {
         }
     }
 
+    fn passes(&self, is_so: impl Fn(SeccompAction) -> bool) -> bool {
+        self.actions().any(is_so)
+    }
+
     fn actions(&self) -> impl Iterator<Item = SeccompAction> {
         self.rules.iter().map(|(_, action)| *action).chain([self.otherwise])
     }
@@ -154,6 +158,9 @@ impl Seccomp {
         if circumstances.of == FilterOf::WatchedSlot {
             resolved.watch()?;
         }
+        if circumstances.of != FilterOf::Container {
+            resolved.hide_the_clock_of_init()?;
+        }
         resolved.let_the_launcher_finish(circumstances.of)?;
         Ok(resolved)
     }
@@ -183,8 +190,7 @@ impl Seccomp {
 
     /// Whether a call may be carried out, if only with some arguments, or by a handler's leave.
     fn lets_pass(&self, decision: &Decision) -> bool {
-        use SeccompAction::{Allow, Log, Notify};
-        self.report_only || decision.actions().any(|action| matches!(action, Allow | Log | Notify))
+        self.report_only || decision.passes(is_let_through)
     }
 
     fn denied_by(&self, action: SeccompAction) -> SeccompAction {
@@ -216,12 +222,18 @@ impl Seccomp {
 /// are gone again, counters of the network.
 const WATCHED_CALLS: [&str; 6] = ["shmget", "semget", "msgget", "mq_open", "openat2", "socket"];
 
+/// Those that take a clock that can be another process's.
+const CLOCK_CALLS: [&str; 3] = ["clock_gettime", "clock_nanosleep", "timer_create"];
+
+/// By which calls are made that no filter sees.
+const UNSEEN_CALLS: &str = "io_uring_setup";
+
 /// Those that make a file without a name, by flags, and which argument the flags are.
 const OPENING_CALLS: [(&str, u8); 2] = [("open", 1), ("openat", 2)];
 
 impl Resolved {
     /// Has init hear of what leaves no other trace. There is one listener for a process: where it is for something
-    /// else, or the conditions are too many, nothing is watched.
+    /// else, the conditions are too many, or calls may pass by the listener, nothing is watched.
     fn watch(&mut self) -> Result<()> {
         let number = |name| self.architecture.number_of(name);
         let opening = OPENING_CALLS.map(|(name, flags)| (number(name), flags));
@@ -230,7 +242,13 @@ impl Resolved {
         let has_conditions = self.calls.iter().any(|(call, decision)| {
             of_opening(*call).is_some() && *decision != Decision::always(SeccompAction::Allow)
         });
-        if self.listener != Listener::None || has_conditions {
+        let unseen = number(UNSEEN_CALLS);
+        let passes_unseen = self.calls.iter().any(|(call, decision)| {
+            let logged =
+                watched.contains(&Some(*call)) && decision.passes(|action| action == SeccompAction::Log);
+            logged || unseen == Some(*call) && decision.passes(is_let_through)
+        });
+        if self.listener != Listener::None || has_conditions || passes_unseen {
             return Ok(());
         }
         for (call, decision) in &mut self.calls {
@@ -242,6 +260,17 @@ impl Resolved {
             }
         }
         self.listener = Listener::Watch;
+        Ok(())
+    }
+
+    /// The CPU time of the init of a slot tells of earlier runs, and anybody may read it.
+    fn hide_the_clock_of_init(&mut self) -> Result<()> {
+        let calls = CLOCK_CALLS.map(|name| self.architecture.number_of(name));
+        for (call, decision) in &mut self.calls {
+            if calls.contains(&Some(*call)) && decision.passes(is_let_through) {
+                decision.rules.insert(0, (is_the_clock_of_init()?, errno(libc::EINVAL)));
+            }
+        }
         Ok(())
     }
 
@@ -261,11 +290,24 @@ impl Resolved {
     }
 }
 
+fn is_let_through(action: SeccompAction) -> bool {
+    matches!(action, SeccompAction::Allow | SeccompAction::Log | SeccompAction::Notify)
+}
+
 /// The condition that an argument has all of some flags.
 fn has_flags(argument: u8, flags: i32) -> Result<SeccompRule> {
     let flags = flags as u64;
     let equal = SeccompCmpOp::MaskedEq(flags);
     let condition = SeccompCondition::new(argument, SeccompCmpArgLen::Dword, equal, flags);
+    let rule = condition.and_then(|condition| SeccompRule::new(vec![condition]));
+    rule.map_err(|error| Error::invalid("seccomp", error.to_string()))
+}
+
+/// The condition that the first argument is one of the CPU clocks of process 1: clock_getcpuclockid(3).
+fn is_the_clock_of_init() -> Result<SeccompRule> {
+    let (kinds, clock) = (7u32, !1u32 << 3);
+    let equal = SeccompCmpOp::MaskedEq(u64::from(!kinds));
+    let condition = SeccompCondition::new(0, SeccompCmpArgLen::Dword, equal, u64::from(clock));
     let rule = condition.and_then(|condition| SeccompRule::new(vec![condition]));
     rule.map_err(|error| Error::invalid("seccomp", error.to_string()))
 }
