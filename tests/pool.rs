@@ -14,7 +14,7 @@ use cofferdam::{
 };
 use common::calls::has_perl;
 use common::limits::{probe_first, works};
-use common::processes::{eventually, init_of, is_alive};
+use common::processes::{eventually, init_of, is_alive, unique_sleep};
 use common::{on_host, output, temp_dir, text};
 
 fn sh(script: &str) -> Command {
@@ -130,7 +130,7 @@ struct Trace {
 
 /// In each the last expression of `look` is printed.
 const TRACES: [Trace; 17] = [
-    Trace { name: "a file", leave: "open F, '>/tmp/f'", look: "join ' ', glob '/tmp/*'", again: true },
+    Trace { name: "a file", leave: "open F, '>/tmp/f'", look: "join ' ', glob '/tmp/*'" },
     Trace {
         name: "a hidden file of the shared memory",
         leave: "open F, '>/dev/shm/.f'",
@@ -141,7 +141,7 @@ const TRACES: [Trace; 17] = [
         leave: "utime 5, 5, '/tmp'",
         look: "(stat '/tmp')[9] < 1000 ? 'set' : ''",
     },
-    Trace { name: "the mode of /tmp", leave: "chmod 0700, '/tmp'", look: "(stat '/tmp')[2]", again: true },
+    Trace { name: "the mode of /tmp", leave: "chmod 0700, '/tmp'", look: "(stat '/tmp')[2]" },
     Trace {
         name: "the number of an inode without name",
         leave: "my $d = '/tmp'; syscall 2, $d, 020200002, 0600 for 1..5; syscall 257, -100, $d, 020200002, 0600",
@@ -555,4 +555,21 @@ fn an_init_that_is_killed_from_outside_is_replaced() {
     drop(child);
 
     assert_eq!(stdout(&pool, &sh("echo next")), "next");
+}
+
+#[test]
+fn a_container_whose_namespaces_another_one_has_joined_serves_once() {
+    let pool = pool(&Container::new(), 1);
+    let first = place(&pool);
+    let mut child = pool.spawn(&sh("read x").stdin(Stdio::piped())).expect("a run");
+    let marker = unique_sleep();
+    let joining = Container::new().join(Namespaces::USER | Namespaces::PID, &child);
+    let other =
+        joining.command("sleep").arg(&marker).stdin(Stdio::null()).spawn().expect("a container beside it");
+
+    child.wait().expect("a report");
+
+    assert_ne!(place(&pool), first);
+    assert_eq!(stdout(&pool, &sh("ls -d /proc/[0-9]*")), "/proc/1\n/proc/2\n/proc/3");
+    drop(other);
 }

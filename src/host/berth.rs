@@ -4,6 +4,7 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::channel::Channel;
 use super::child::{Link, lost};
@@ -23,6 +24,8 @@ pub(super) struct Berth {
     pub plan: Plan,
     /// The files to copy out.
     pub collected: Plan,
+    /// Another container has been told the way into its namespaces: what that has there is not init's to end.
+    pub is_shared: AtomicBool,
 }
 
 /// What is left of a slot while a run has its container.
@@ -61,7 +64,8 @@ impl Berth {
 
     /// Gives the container back after a run that used so much.
     pub fn leave(self, link: Link, usage: &Usage) {
-        let slot = Slot::again(link, self.slot);
+        let mut slot = Slot::again(link, self.slot);
+        slot.terms.renewable &= !self.is_shared.load(Relaxed);
         self.stock.take_back(slot, usage);
     }
 

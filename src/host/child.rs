@@ -615,6 +615,9 @@ pub(super) fn milliseconds_until(deadline: Instant) -> i32 {
 impl From<&Child> for NamespaceSource {
     /// The namespaces of a running container.
     fn from(child: &Child) -> Self {
+        if let Some(berth) = child.running.link.as_ref().and_then(|link| link.berth.as_ref()) {
+            berth.is_shared.store(true, Relaxed);
+        }
         // A duplicate fails only at the limit of open files; joining then reports it as a bad descriptor.
         let duplicate = child.running.workload.try_clone();
         NamespaceSource(match duplicate {

@@ -10,7 +10,7 @@ use super::child::{Child, has_ended, is_gone};
 use super::terms::cpu_time_mechanism;
 use crate::config::Limit;
 use crate::config::limits::end_of;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::plan;
 use crate::usage::{Figure, Usage};
 use crate::wire::Command;
@@ -179,7 +179,13 @@ impl Child {
 
     /// Those of a container that runs.
     fn groups(&self) -> Result<&Groups> {
-        self.running.groups().ok_or_else(|| Error::errno("limits", "the container has ended", libc::ESRCH))
+        self.running.groups().ok_or_else(|| {
+            Error::new(
+                ErrorKind::LimitUnavailable,
+                "cgroup",
+                "the container has ended, and its groups with it",
+            )
+        })
     }
 
     fn freeze(&self, frozen: bool) -> Result<Option<Freezing>> {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -190,7 +191,13 @@ impl Pool {
         let Some(waiting) = waiting else {
             return Err(Error::errno("pool", "a slot without process", libc::ESRCH));
         };
-        link.berth = Some(Box::new(Berth { stock: stock.clone(), slot, plan: run, collected }));
+        link.berth = Some(Box::new(Berth {
+            stock: stock.clone(),
+            slot,
+            plan: run,
+            collected,
+            is_shared: AtomicBool::new(false),
+        }));
         let template = Template { container: merged.into(), workload };
         let mut child = Child::new(link, waiting, streams, terms, template);
         if announce {
