@@ -45,4 +45,4 @@
 //! A future that is dropped before it is ready leaves nothing behind. A start that is dropped midway ends what was
 //! begun. [`Child::wait`] can be called again. Where a container is dropped, with its handle or with a future that has
 //! it, it is killed at once, and a task of the runtime takes away what is left a moment later.
-pub use crate::host::tokio::{Child, Notifier};
+pub use crate::host::tokio::{Child, Exec, Notifier};
