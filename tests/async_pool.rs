@@ -320,7 +320,7 @@ fn further_commands_are_awaited() {
         drop(exec);
         eventually("it has ended", || processes_with(&mark) == 0).await;
         for polls in 1..10 {
-            polled(polls, child.exec_output_async(&Command::new("sleep").arg(&mark))).await;
+            polled(polls, child.exec_async(&Command::new("sleep").arg(&mark))).await;
         }
         eventually("they have ended", || processes_with(&mark) == 0).await;
         assert!(child.wait().await.expect("a report").success());
