@@ -37,6 +37,8 @@
 //!
 //! - Of a start everything up to the clone of init, and the writing of id maps: about a millisecond, and a few more where
 //!   newuidmap(1) is needed. The set-up inside, by init, is awaited.
+//! - Of a run in a pool: sending it, with the descriptors of its files, which init reads at once, and changing limits of
+//!   its groups. A free slot, its renewal, the files' copies and the start are awaited.
 //! - When a container has ended: reading the figures of its cgroups and removing them, some tens of microseconds each.
 //! - Changing limits, and figures of a running container: reading or writing a few small files.
 //!
@@ -45,4 +47,4 @@
 //! A future that is dropped before it is ready leaves nothing behind. A start that is dropped midway ends what was
 //! begun. [`Child::wait`] can be called again. Where a container is dropped, with its handle or with a future that has
 //! it, it is killed at once, and a task of the runtime takes away what is left a moment later.
-pub use crate::host::tokio::{Child, Notifier};
+pub use crate::host::tokio::{Child, Exec, Notifier};

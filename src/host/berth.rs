@@ -10,10 +10,11 @@ use super::channel::Channel;
 use super::child::{Link, lost};
 use super::pool::Stock;
 use super::slot::Slot;
+use super::sys::Attached;
 use crate::error::{Error, Result};
 use crate::plan::{Plan, Step};
 use crate::usage::Usage;
-use crate::wire::{Command, Record};
+use crate::wire::Command;
 
 /// The way back of a slot to its pool.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub(super) struct Berth {
     pub collected: Plan,
     /// Another container has been told the way into its namespaces: what that has there is not init's to end.
     pub is_shared: AtomicBool,
+    /// Those that are here.
+    pub files: Vec<OutputFile>,
 }
 
 /// What is left of a slot while a run has its container.
@@ -36,30 +39,47 @@ pub(super) struct Vacated {
 }
 
 impl Berth {
+    pub fn new(stock: Arc<Stock>, slot: Vacated, plan: Plan, collected: Plan) -> Self {
+        let is_shared = AtomicBool::new(false);
+        Berth { stock, slot, plan, collected, is_shared, files: Vec::new() }
+    }
+
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
 
-    /// Has init copy the files out.
-    pub fn collect(&mut self, link: &mut Link) -> Result<Vec<OutputFile>> {
-        let mut files = Vec::new();
-        if self.collected.steps.is_empty() {
-            return Ok(files);
+    /// The paths of the files that are to be copied out.
+    fn paths(&self) -> impl Iterator<Item = PathBuf> + '_ {
+        self.collected.steps.iter().filter_map(|step| match step {
+            Step::Collect { path, .. } => Some(path.to_string_lossy().into_owned().into()),
+            _ => None,
+        })
+    }
+
+    /// The next file that init is to copy out; none when all are here.
+    pub fn next_file(&self) -> Option<PathBuf> {
+        self.paths().nth(self.files.len())
+    }
+
+    /// Has init copy the files out, if there are any.
+    pub fn begin_to_collect(&self, link: &Link) -> Result<()> {
+        match self.next_file() {
+            Some(_) => link.send_with_plan(Command::Collect, &self.collected, &[]),
+            None => Ok(()),
         }
-        link.send_with_plan(Command::Collect, &self.collected, &[])?;
-        for step in &self.collected.steps {
-            let Step::Collect { path, .. } = step else { continue };
-            let path = PathBuf::from(path.to_string_lossy().into_owned());
-            let content = match link.next(None)? {
-                Some((Record::Collected { errno: 0 }, attached)) => {
-                    attached.fd.map(Arc::new).ok_or(libc::EMFILE)
-                }
-                Some((Record::Collected { errno }, _)) => Err(errno),
-                _ => return Err(lost("init sent something else than a file")),
-            };
-            files.push(OutputFile { path, content });
-        }
-        Ok(files)
+    }
+
+    /// Takes the copy that init sent.
+    pub fn take_file(&mut self, errno: i32, attached: Attached) -> Result<()> {
+        let Some(path) = self.next_file() else {
+            return Err(lost("init sent more files than were asked for"));
+        };
+        let content = match errno {
+            0 => attached.fd.map(Arc::new).ok_or(libc::EMFILE),
+            errno => Err(errno),
+        };
+        self.files.push(OutputFile { path, content });
+        Ok(())
     }
 
     /// Gives the container back after a run that used so much.
@@ -69,8 +89,19 @@ impl Berth {
         self.stock.take_back(slot, usage);
     }
 
+    /// Gives the container away to be ended, if there is still a pool that does it.
+    #[cfg(feature = "tokio")]
+    pub fn abandon(self: Box<Self>, mut link: Link) -> Option<Link> {
+        if self.stock.is_open() {
+            self.stock.clone().replace(Slot::again(link, self.slot));
+            return None;
+        }
+        link.berth = Some(self);
+        Some(link)
+    }
+
     /// The container is gone.
-    pub fn is_lost(self) {
+    pub fn report_the_loss(self) {
         self.stock.has_lost_one();
     }
 }

@@ -26,7 +26,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::plan::Plan;
 use crate::report::Report;
 use crate::usage::Usage;
-use crate::wire::{Command, End, Header, Record};
+use crate::wire::{Command, Header, Record};
 
 /// A running container.
 ///
@@ -77,6 +77,8 @@ pub(super) struct Running {
     /// It was paused, and not resumed.
     pub paused: AtomicBool,
     pub template: Template,
+    /// The report, while files are still to come.
+    account: Option<Report>,
 }
 
 /// What a further command is made from.
@@ -145,6 +147,7 @@ impl Child {
                 output_exceeded: false,
                 paused: AtomicBool::new(false),
                 template,
+                account: None,
             },
             report: None,
             files: Vec::new(),
@@ -314,23 +317,40 @@ impl Child {
     }
 
     fn wait_for(&mut self, time: Option<Duration>) -> Result<Option<Report>> {
-        if let Some(report) = &self.report {
-            return Ok(Some(report.clone()));
-        }
         let deadline = time.and_then(|time| Instant::now().checked_add(time));
-        let end = match self.running.next_record(deadline)? {
-            Some(Record::Ended(end)) => end,
-            Some(Record::SetupFailed { step, errno, item }) => {
-                return Err(self.running.has_failed(step, errno, item));
+        loop {
+            match self.hear(deadline)? {
+                Heard::All(report) => return Ok(Some(*report)),
+                Heard::Part => {}
+                Heard::Nothing => return Ok(None),
             }
-            Some(_) => return Err(lost("init sent something else than its report")),
-            None => return Ok(None),
-        };
-        let (report, files) = self.running.conclude(&end)?;
+        }
+    }
+
+    /// Takes what init says next of the end: the report, then one file after the other that was asked for.
+    pub(super) fn hear(&mut self, deadline: Option<Instant>) -> Result<Heard> {
+        if let Some(report) = &self.report {
+            return Ok(Heard::All(Box::new(report.clone())));
+        }
+        let Some((record, attached)) = self.running.next(deadline)? else { return Ok(Heard::Nothing) };
+        if let Record::SetupFailed { step, errno, item } = record {
+            return Err(self.running.has_failed(step, errno, item));
+        }
+        // What has gone wrong here does not get better: a container of a pool is replaced.
+        self.running.take_in(&record, attached).inspect_err(|_| drop(self.running.link.take()))?;
+        let Some((report, files)) = self.running.conclude() else { return Ok(Heard::Part) };
         self.files = files;
         self.report = Some(report.clone());
-        Ok(Some(report))
+        Ok(Heard::All(Box::new(report)))
     }
+}
+
+/// What init has said of the end.
+pub(super) enum Heard {
+    Nothing,
+    /// More is to come.
+    Part,
+    All(Box<Report>),
 }
 
 pub(super) fn is_gone(error: &io::Error) -> bool {
@@ -358,32 +378,47 @@ impl Running {
 
     /// The next record, or `None` when the deadline has passed.
     fn next_record(&mut self, deadline: Option<Instant>) -> Result<Option<Record>> {
-        let Some(link) = &mut self.link else { return Err(lost("init has vanished")) };
-        link.next_record(deadline)
+        self.next(deadline).map(|received| received.map(|(record, _)| record))
     }
 
-    /// The report of a run that has ended. Its container goes with it, or back to its pool.
-    fn conclude(&mut self, end: &End) -> Result<(Report, Vec<OutputFile>)> {
-        let Some(mut link) = self.link.take() else { return Err(lost("it was given already")) };
-        let Some(mut berth) = link.berth.take() else {
-            link.reap();
-            let report = self.terms.report(end, &link.groups, self.output_exceeded);
-            link.groups.remove();
-            return Ok((report, Vec::new()));
-        };
-        let report = self.terms.report(end, &link.groups, self.output_exceeded);
-        match berth.collect(&mut link) {
-            Ok(files) => {
-                berth.leave(link, report.usage());
-                Ok((report, files))
+    /// The next record, with what is attached to it.
+    fn next(&mut self, deadline: Option<Instant>) -> Result<Option<(Record, Attached)>> {
+        let Some(link) = &mut self.link else { return Err(lost("init has vanished")) };
+        link.next(deadline)
+    }
+
+    /// Init's report, or a file that was asked for.
+    fn take_in(&mut self, record: &Record, attached: Attached) -> Result<()> {
+        let Some(link) = &mut self.link else { return Err(lost("it was given already")) };
+        match (record, &mut link.berth) {
+            (Record::Ended(end), berth) if self.account.is_none() => {
+                let is_pooled = berth.is_some();
+                if !is_pooled {
+                    link.reap();
+                }
+                self.account = Some(self.terms.report(end, &link.groups, self.output_exceeded));
+                link.berth.as_ref().map_or(Ok(()), |berth| berth.begin_to_collect(link))
             }
-            Err(error) => {
-                // Who waits for a container of the pool must not wait for this one.
-                drop(link);
-                berth.is_lost();
-                Err(error)
-            }
+            (Record::Collected { errno }, Some(berth)) => berth.take_file(*errno, attached),
+            _ => Err(lost("init sent something else than its report")),
         }
+    }
+
+    /// The report of a run that has ended, once all its files are here. Its container goes with it, or back to its
+    /// pool.
+    fn conclude(&mut self) -> Option<(Report, Vec<OutputFile>)> {
+        let berth = self.link.as_ref().and_then(|link| link.berth.as_ref());
+        if berth.is_some_and(|berth| berth.next_file().is_some()) {
+            return None;
+        }
+        let (report, mut link) = self.account.take().zip(self.link.take())?;
+        let Some(mut berth) = link.berth.take() else {
+            link.groups.remove();
+            return Some((report, Vec::new()));
+        };
+        let files = std::mem::take(&mut berth.files);
+        berth.leave(link, report.usage());
+        Some((report, files))
     }
 
     /// The command of a run in a pool could not be started.
@@ -539,7 +574,7 @@ impl Link {
     /// Who waits for a container of the pool must not wait for one that has ended.
     fn leave_the_pool(&mut self) {
         if let Some(berth) = self.berth.take() {
-            berth.is_lost();
+            berth.report_the_loss();
         }
     }
 

@@ -14,6 +14,7 @@ use super::notifier::Notifier;
 use super::output::{self, Writer};
 use super::slot::MOST;
 use super::spawn::{Opened, Started, header, open_streams, output_is_captured, started};
+use super::stdio::Stream;
 use super::terms::Terms;
 use super::{diagnose, sys};
 use crate::command::Command;
@@ -38,12 +39,12 @@ pub struct Exec {
     pub stderr: Option<ChildStderr>,
     /// As [`Child::notifier`], for this command.
     pub notifier: Option<Notifier>,
-    channel: Channel,
+    pub(super) channel: Channel,
     /// Of init: with it goes the command.
-    init: Arc<OwnedFd>,
+    pub(super) init: Arc<OwnedFd>,
     process: OwnedFd,
     pid: u32,
-    terms: Terms,
+    pub(super) terms: Terms,
     output_exceeded: bool,
     report: Option<Report>,
 }
@@ -81,6 +82,12 @@ impl Child {
     }
 
     fn start_beside(&self, command: &Command, input: &Stdio, output: &Stdio) -> Result<Exec> {
+        let begun = self.begin_beside(command, input, output)?;
+        begun.started()
+    }
+
+    /// Has init start a command.
+    pub(super) fn begin_beside(&self, command: &Command, input: &Stdio, output: &Stdio) -> Result<Begun> {
         let template = &self.running.template;
         let link = self.running.link.as_ref().ok_or_else(has_ended)?;
         refuse_what_no_command_has(command)?;
@@ -110,20 +117,38 @@ impl Child {
             }
         })?;
         // The other end of the socket must be init's alone, or its end would not be seen.
-        let what_failed = plan.without_descriptors();
-        drop(opened);
-        let Started { pidfd, pid, listener } = await_start(&ours, init.as_fd(), &what_failed)?;
+        let plan = plan.without_descriptors();
+        let terms = Terms::new(&merged, &Layout::default());
+        Ok(Begun { channel: ours, init, plan, streams, terms })
+    }
+}
+
+/// A command that init was told to start. Dropped, it is killed.
+pub(super) struct Begun {
+    pub channel: Channel,
+    pub init: Arc<OwnedFd>,
+    /// What may fail of it.
+    plan: plan::Plan,
+    streams: [Stream; 3],
+    terms: Terms,
+}
+
+impl Begun {
+    /// Waits until it has started.
+    pub fn started(self) -> Result<Exec> {
+        let Begun { channel, init, plan, streams, terms } = self;
+        let Started { pidfd, pid, listener } = await_start(&channel, init.as_fd(), &plan)?;
         let [stdin, stdout, stderr] = streams.map(|stream| stream.ours);
         Ok(Exec {
             stdin: stdin.map(ChildStdin::from),
             stdout: stdout.map(ChildStdout::from),
             stderr: stderr.map(ChildStderr::from),
             notifier: listener.map(Notifier::new),
-            channel: ours,
+            channel,
             init,
             process: pidfd,
             pid,
-            terms: Terms::new(&merged, &Layout::default()),
+            terms,
             output_exceeded: false,
             report: None,
         })
@@ -236,6 +261,13 @@ impl Exec {
     pub fn signal(&self, signal: i32) -> Result<()> {
         sys::pidfd_send_signal(self.pidfd(), signal)
             .map_err(|error| Error::io("signal", format!("signal {signal}"), &error))
+    }
+
+    /// Whether no call on the handle waits any more.
+    #[cfg(feature = "tokio")]
+    pub(super) fn has_last_word(&self) -> bool {
+        use super::child::has_ended;
+        self.report.is_some() || has_ended(self.channel.as_fd()) || has_ended(self.init.as_fd())
     }
 
     fn wait_until(&mut self, deadline: Option<Instant>) -> Result<Option<Report>> {

@@ -17,6 +17,7 @@ mod launcher;
 mod notifier;
 mod output;
 mod pool;
+mod queue;
 mod slot;
 mod spawn;
 mod stdio;

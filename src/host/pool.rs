@@ -2,22 +2,24 @@
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
-use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::berth::Berth;
 use super::child::{Child, Output, Template};
+use super::queue::{self, Ticket, Turn, Waiting};
 use super::slot::{Applied, Renewal, Slot};
 use super::spawn::{open_streams, output_is_captured};
+use super::stdio::Stream;
 use super::terms::Terms;
 use crate::command::Command;
 use crate::config::{Description, Shared, Stdio};
 use crate::container::Container;
 use crate::error::{Error, Result};
-use crate::plan;
+use crate::plan::{self, Plan};
 use crate::report::Report;
 use crate::usage::Usage;
 
@@ -48,21 +50,20 @@ use crate::usage::Usage;
 /// ```
 #[derive(Debug)]
 pub struct Pool {
-    stock: Arc<Stock>,
+    pub(super) stock: Arc<Stock>,
     keeper: Option<JoinHandle<()>>,
 }
 
 /// What the pool, its runs and its keeper share.
 #[derive(Debug)]
 pub(super) struct Stock {
-    container: Shared<Description>,
+    pub container: Shared<Description>,
     least: usize,
     most: usize,
     /// The process that the pool belongs to: a fork of it has a copy, and neither the keeper nor a right to what is
     /// in the containers.
     owner: u32,
     state: Mutex<State>,
-    changed: Condvar,
     chores: Mutex<mpsc::Sender<Chore>>,
 }
 
@@ -70,6 +71,8 @@ pub(super) struct Stock {
 struct State {
     /// Slots that nobody uses, the last used last.
     free: VecDeque<Slot>,
+    /// Who waits for one.
+    queue: VecDeque<Arc<Ticket>>,
     /// All slots: free, in use, and being made.
     count: usize,
     closed: bool,
@@ -111,10 +114,10 @@ impl Pool {
         let (sender, receiver) = mpsc::channel();
         let container = container.description.clone();
         let free = (0..least).map(|_| Slot::start(&container)).collect::<Result<VecDeque<_>>>()?;
-        let state = Mutex::new(State { count: free.len(), free, closed: false });
-        let (changed, chores) = (Condvar::new(), Mutex::new(sender));
         let owner = std::process::id();
-        let stock = Arc::new(Stock { container, least, most, owner, state, changed, chores });
+        let state = Mutex::new(State { count: free.len(), free, queue: VecDeque::new(), closed: false });
+        let chores = Mutex::new(sender);
+        let stock = Arc::new(Stock { container, least, most, owner, state, chores });
         let keeper = thread::Builder::new().name("cofferdam-pool".into()).spawn({
             let stock = stock.clone();
             move || stock.keep(&receiver)
@@ -162,6 +165,33 @@ impl Pool {
 
     fn start(&self, command: &Command, input: &Stdio, output: &Stdio, announce: bool) -> Result<Child> {
         let stock = &self.stock;
+        let order = Order::new(stock, command, input, output)?;
+        let mut slot = stock.take()?;
+        let fitted = order
+            .fit(&mut slot)
+            .and_then(|awaited| if awaited { slot.prepared(&order.files) } else { Ok(()) });
+        if let Err(error) = fitted {
+            stock.replace(slot);
+            return Err(error);
+        }
+        let mut child = order.launch(stock, slot, announce)?;
+        if announce {
+            child.await_start()?;
+        }
+        Ok(child)
+    }
+}
+
+/// A command with all that can be found out about it before there is a slot.
+pub(super) struct Order {
+    merged: Description,
+    pub files: Plan,
+    collected: Plan,
+    streams: [Stream; 3],
+}
+
+impl Order {
+    pub fn new(stock: &Stock, command: &Command, input: &Stdio, output: &Stdio) -> Result<Self> {
         if !stock.is_own() {
             return Err(Error::invalid("pool", "a forked process has none of the containers"));
         }
@@ -171,14 +201,21 @@ impl Pool {
         let (files, collected) = (plan::files_in(config)?, plan::files_out(config)?);
         let streams = open_streams(&merged.stdio, input, output)?;
         output_is_captured(&merged, &streams)?;
-        let mut slot = stock.take()?;
+        Ok(Order { merged, files, collected, streams })
+    }
+
+    /// Gives a slot the limits, and has init put the files in their places; whether its answer is to be awaited.
+    pub fn fit(&self, slot: &mut Slot) -> Result<bool> {
+        slot.limit(Applied::of(&self.merged))?;
+        slot.begin_to_prepare(&self.files)
+    }
+
+    /// Has the command run. A slot in which it cannot is replaced.
+    pub fn launch(self, stock: &Arc<Stock>, mut slot: Slot, announce: bool) -> Result<Child> {
+        let Order { merged, collected, streams, .. } = self;
         let terms = Terms::new(&merged, &slot.terms.layout);
-        let begun = plan::run_of_slot(&merged, &slot.terms.own.steps).and_then(|run| {
-            slot.limit(Applied::of(&merged))?;
-            slot.prepare(&files)?;
-            slot.send_run(&run, &streams, announce)?;
-            Ok(run)
-        });
+        let begun = plan::run_of_slot(&merged, &slot.terms.own.steps)
+            .and_then(|run| slot.send_run(&run, &streams, announce).map(|()| run));
         let run = match begun {
             Ok(run) => run,
             Err(error) => {
@@ -188,22 +225,12 @@ impl Pool {
         };
         let workload = slot.terms.own.clone();
         let (mut link, waiting, slot) = slot.vacate();
+        link.berth = Some(Box::new(Berth::new(stock.clone(), slot, run, collected)));
         let Some(waiting) = waiting else {
             return Err(Error::errno("pool", "a slot without process", libc::ESRCH));
         };
-        link.berth = Some(Box::new(Berth {
-            stock: stock.clone(),
-            slot,
-            plan: run,
-            collected,
-            is_shared: AtomicBool::new(false),
-        }));
         let template = Template { container: merged.into(), workload };
-        let mut child = Child::new(link, waiting, streams, terms, template);
-        if announce {
-            child.await_start()?;
-        }
-        Ok(child)
+        Ok(Child::new(link, waiting, streams, terms, template))
     }
 }
 
@@ -243,23 +270,63 @@ impl Stock {
 
     /// A slot that is as new. Where none is free, and there may be more, it is started here.
     fn take(&self) -> Result<Slot> {
-        let mut state = self.state();
         loop {
-            if let Some(mut slot) = state.pick() {
-                drop(state);
-                match slot.await_ready() {
-                    Renewal::Ready => return Ok(slot),
-                    Renewal::Charged => self.chore(Chore::Regroup(Box::new(slot))),
-                    Renewal::Failed => self.replace(slot),
-                }
-                state = self.state();
-            } else if state.count < self.most {
-                state.count += 1;
-                drop(state);
-                return Slot::start(&self.container).inspect_err(|_| self.is_one_less());
-            } else {
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            match self.turn().unwrap_or_else(queue::block_on) {
+                Turn::Slot(mut slot) => match slot.await_ready() {
+                    Renewal::Ready => return Ok(*slot),
+                    renewal => self.mend(slot, &renewal),
+                },
+                Turn::Room => return Slot::start(&self.container).inspect_err(|_| self.is_one_less()),
             }
+        }
+    }
+
+    /// The turn of whoever asks, or a place in the queue. While somebody is in the queue, no slot is free.
+    pub fn turn(&self) -> std::result::Result<Turn, Waiting<'_>> {
+        let mut state = self.state();
+        if let Some(slot) = state.pick() {
+            return Ok(Turn::Slot(Box::new(slot)));
+        }
+        if state.count < self.most {
+            state.count += 1;
+            return Ok(Turn::Room);
+        }
+        let ticket = Arc::new(Ticket::default());
+        state.queue.push_back(ticket.clone());
+        Err(Waiting { stock: self, ticket })
+    }
+
+    /// Tickets are given turns only under this lock: after it no turn comes any more.
+    pub fn leave_queue(&self, ticket: &Arc<Ticket>) {
+        self.state().queue.retain(|other| !Arc::ptr_eq(other, ticket));
+        if let Some(turn) = ticket.take() {
+            self.pass_on(turn);
+        }
+    }
+
+    /// Gives a turn to whoever is next.
+    fn pass_on(&self, turn: Turn) {
+        let mut state = self.state();
+        if state.closed {
+            drop(state);
+            return drop(turn);
+        }
+        match (state.queue.pop_front(), turn) {
+            (Some(ticket), turn) => {
+                let waker = ticket.give(turn);
+                drop(state);
+                waker.into_iter().for_each(Waker::wake);
+            }
+            (None, Turn::Slot(slot)) => state.free.push_back(*slot),
+            (None, Turn::Room) => state.count -= 1,
+        }
+    }
+
+    /// Sees to a slot that did not become as new.
+    pub fn mend(&self, slot: Box<Slot>, renewal: &Renewal) {
+        match renewal {
+            Renewal::Charged => self.chore(Chore::Regroup(slot)),
+            _ => self.chore(Chore::Replace(Some(slot))),
         }
     }
 
@@ -277,19 +344,11 @@ impl Stock {
         }
     }
 
-    fn put(&self, slot: Slot) {
-        let mut state = self.state();
-        if state.closed {
-            drop(state);
-            drop(slot);
-            return;
-        }
-        state.free.push_back(slot);
-        drop(state);
-        self.changed.notify_one();
+    pub fn put(&self, slot: Slot) {
+        self.pass_on(Turn::Slot(Box::new(slot)));
     }
 
-    fn replace(&self, slot: Slot) {
+    pub fn replace(&self, slot: Slot) {
         self.chore(Chore::Replace(Some(Box::new(slot))));
     }
 
@@ -298,10 +357,15 @@ impl Stock {
         self.chore(Chore::Replace(None));
     }
 
-    /// Somebody who waits may find out why.
-    fn is_one_less(&self) {
-        self.state().count -= 1;
-        self.changed.notify_all();
+    /// Who waits for a slot starts another one, and may find out why there is one less.
+    pub fn is_one_less(&self) {
+        self.pass_on(Turn::Room);
+    }
+
+    /// Whether the keeper is there.
+    #[cfg(feature = "tokio")]
+    pub fn is_open(&self) -> bool {
+        !self.state().closed
     }
 
     /// The keeper's life.

@@ -1,16 +1,16 @@
 //! The host's side of a slot: a container that runs one command after another.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
 use super::berth::Vacated;
-use super::cgroup::{self, Layout};
+use super::cgroup::{self, Groups, Layout};
 use super::channel::Channel;
 use super::child::{Link, lost};
-use super::spawn::{Opened, Started, bring_up, header, open_group, started, with_a_name};
+use super::spawn::{Opened, Started, Starting, bring_up, header, open_group, started, with_a_name};
 use super::stdio::Stream;
 use super::{diagnose, facts};
 use crate::config::Description;
@@ -68,22 +68,23 @@ pub(super) enum Renewal {
     Failed,
 }
 
-impl Slot {
-    /// Starts a container that waits for its first run.
-    pub fn start(container: &Description) -> Result<Self> {
-        // A program that itself runs under a filter with a listener can have no other one.
-        match Slot::try_start(container, true) {
-            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => Slot::try_start(container, false),
-            slot => slot,
-        }
-    }
+/// A slot before it is started.
+pub(super) struct Blank {
+    pub plan: Plan,
+    renewable: bool,
+    layout: Layout,
+    groups: Groups,
+    limits: Applied,
+    runs: OwnedFd,
+}
 
-    fn try_start(container: &Description, watch: bool) -> Result<Self> {
+impl Blank {
+    pub fn new(container: &Description, watch: bool) -> Result<Self> {
         let container = with_a_name(container);
         plan::validate(&container)?;
         let layout = cgroup::plan(&container.limits)?;
         let facts = facts::gather(&container, &layout)?;
-        let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)
+        let (runs, theirs) = socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)
             .map_err(|errno| Error::errno("host", "a socket pair", errno as i32))?;
         let serving = Serving {
             runs: Resource::Given(Arc::new(theirs)),
@@ -98,15 +99,39 @@ impl Slot {
         };
         let SlotPlan { plan, renewable } = plan::build_slot(&container, &facts, serving)?;
         let groups = cgroup::create(&layout)?;
-        let opened = Opened::open(&plan, None, &groups)?;
-        let (starting, waiting) = bring_up(&plan, &opened)?;
+        Ok(Blank { plan, renewable, layout, groups, limits: Applied::of(&container), runs })
+    }
+
+    pub fn open(&self) -> Result<Opened> {
+        Opened::open(&self.plan, None, &self.groups)
+    }
+
+    /// The slot that was started.
+    pub fn slot(self, starting: Starting, waiting: Started) -> Slot {
+        let Blank { plan, renewable, layout, groups, limits, runs } = self;
         let link = Link::new(starting.channel, starting.pidfd, plan.init_is_pid_1(), groups);
-        let limits = Applied::of(&container);
         let groups = (0..).zip(&plan.resources).filter(|(_, resource)| resource.is_of_cgroup());
         let groups = groups.map(|(index, resource)| (index, resource.clone())).collect();
         let own = Arc::new(plan.of_the_workload());
         let terms = SlotTerms { own, groups, renewable, layout, limits };
-        Ok(Slot { link, runs: Channel::of(ours), terms, waiting: Some(waiting), since: Instant::now() })
+        Slot { link, runs: Channel::of(runs), terms, waiting: Some(waiting), since: Instant::now() }
+    }
+}
+
+impl Slot {
+    /// Starts a container that waits for its first run.
+    pub fn start(container: &Description) -> Result<Self> {
+        // A program that itself runs under a filter with a listener can have no other one.
+        match Slot::try_start(container, true) {
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => Slot::try_start(container, false),
+            slot => slot,
+        }
+    }
+
+    fn try_start(container: &Description, watch: bool) -> Result<Self> {
+        let blank = Blank::new(container, watch)?;
+        let (starting, waiting) = bring_up(&blank.plan, &blank.open()?)?;
+        Ok(blank.slot(starting, waiting))
     }
 
     /// A container that comes back from a run.
@@ -186,13 +211,18 @@ impl Slot {
         Ok(())
     }
 
-    /// Puts the files of the next run in their places.
-    pub fn prepare(&mut self, files: &Plan) -> Result<()> {
+    /// Has init put the files of the next run in their places; whether there are any.
+    pub fn begin_to_prepare(&mut self, files: &Plan) -> Result<bool> {
         if files.steps.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let opened = Opened::open(files, None, &self.link.groups)?;
         self.link.send_with_plan(Command::Prepare, files, &opened.numbers)?;
+        Ok(true)
+    }
+
+    /// Waits until the files are in their places.
+    pub fn prepared(&mut self, files: &Plan) -> Result<()> {
         match self.link.next_record(None)? {
             Some(Record::Prepared) => Ok(()),
             Some(Record::SetupFailed { step, errno, item }) => {

@@ -248,7 +248,7 @@ impl Init {
             let ready = |vouched| Record::Ready { vouched };
             let listener = slot.for_the_host.take();
             channel::introduce(Fd(CONTROL_FD), ready, &run.process, listener);
-            listener.map(sys::close);
+            sys::close_if_any(listener);
             return;
         }
         slot.has_left();

@@ -126,7 +126,7 @@ impl Jobs {
         let (theirs, ours) = if purpose == listener::HOST { (listener, None) } else { (None, listener) };
         // To vouch for it takes capabilities.
         channel::introduce(socket, |vouched| Record::Started { vouched }, &process, theirs);
-        theirs.map(sys::close);
+        sys::close_if_any(theirs);
         sys::close(process.pidfd);
         let meter = Meter::new(Source::Process(process.pid), 0, 1, 0);
         let mut run = Run::new(process, socket, meter, Listener::new(ours, purpose));
@@ -249,10 +249,10 @@ impl Messages {
     }
 
     pub fn close_theirs(&self) {
-        self.theirs.map(sys::close);
+        sys::close_if_any(self.theirs);
     }
 
     pub fn close_ours(&self) {
-        self.ours.map(sys::close);
+        sys::close_if_any(self.ours);
     }
 }

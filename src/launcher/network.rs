@@ -44,13 +44,13 @@ impl Network {
     /// Opens the files, which belong to the namespace that init is in now, and notes what they say.
     fn look(&mut self) -> Result<()> {
         for (view, (path, _)) in self.views.iter_mut().zip(VIEWS) {
-            view.file.take().map(sys::close);
+            sys::close_if_any(view.file.take());
             view.file = match sys::openat(self.proc, path, abi::O_RDONLY, 0) {
                 // A kernel without that protocol.
                 Err(Errno(abi::ENOENT)) => None,
                 file => Some(file?),
             };
-            view.length = view.read(|view, text| copy(view, text));
+            view.length = view.read(copy);
         }
         Ok(())
     }

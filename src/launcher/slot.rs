@@ -178,8 +178,8 @@ impl Slot {
 
     /// Tells the host of the end of a run, or why there was none.
     pub fn tell_the_end(&mut self, mut run: Run, jobs: &mut Jobs) {
-        self.messages.take().map(sys::close);
-        self.for_the_host.take().map(sys::close);
+        sys::close_if_any(self.messages.take());
+        sys::close_if_any(self.for_the_host.take());
         let is_watched = self.header().listener == listener::WATCH;
         self.seen = Seen {
             sockets: run.listener.saw_sockets || jobs.saw_sockets || !is_watched,
@@ -280,7 +280,7 @@ impl Slot {
 
     fn park(&mut self, cgroup: u32) -> Outcome<core::result::Result<Run, u32>> {
         // Of the first run they have not begun.
-        if !self.last_pid.is_some_and(|file| sys::write_to_start(file, b"1").is_ok()) && self.was_used {
+        if self.was_used && self.last_pid.is_none_or(|file| sys::write_to_start(file, b"1").is_err()) {
             return Ok(Err(spoiled::PIDS));
         }
         let charge = self.walk.plan.fds.find(self.terms.charge)?;
@@ -323,7 +323,7 @@ impl Slot {
 
     /// Notes that the process that waited has called `execve`, or is gone.
     pub fn has_left(&mut self) {
-        self.messages.take().map(sys::close);
+        sys::close_if_any(self.messages.take());
         if self.shared.failure().is_none() {
             self.ground.tenant_has_left();
         }

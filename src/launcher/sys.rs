@@ -124,6 +124,12 @@ pub fn close(fd: Fd) {
     close_with(fd, Pass::default());
 }
 
+pub fn close_if_any(fd: Option<Fd>) {
+    if let Some(fd) = fd {
+        close(fd);
+    }
+}
+
 pub fn close_with(fd: Fd, Pass([a, b, c]): Pass) {
     let _ = call!(nr::CLOSE, fd.0, 0, 0, a, b, c);
 }

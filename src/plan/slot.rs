@@ -99,10 +99,9 @@ fn is_writable(attributes: u64) -> bool {
 }
 
 fn sealed(steps: &[Step]) -> BTreeSet<&CStr> {
-    let path = |step| match step {
-        &Step::SealMount { ref path } => Some(path.as_c_str()),
-        _ => None,
-    };
+    fn path(step: &Step) -> Option<&CStr> {
+        if let Step::SealMount { path } = step { Some(path) } else { None }
+    }
     steps.iter().filter_map(path).collect()
 }
 

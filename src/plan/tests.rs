@@ -66,11 +66,11 @@ fn protections_come_before_exec_and_in_their_order() {
     let order = [
         "private-mounts",
         "pivot-root",
+        "bounding-set",
         "start-workload",
         "session-keyring",
         "session",
         "descriptor",
-        "bounding-set",
         "securebits",
         "identity",
         "capabilities",

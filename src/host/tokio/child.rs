@@ -8,14 +8,17 @@ use std::time::Duration;
 
 use ::tokio::net::unix::pipe::{Receiver, Sender};
 
+use super::exec::{self, Exec};
 use super::notifier::Notifier;
 use super::tended::{Ends, Tended};
 use super::watch::Watch;
 use super::{output, pause, runtime, unwatched};
+use crate::command::Command;
+use crate::config::Stdio;
 use crate::config::namespaces::NamespaceSource;
 use crate::error::{Error, Result};
 use crate::host::berth::OutputFile;
-use crate::host::child::{self as blocking, Link, Output};
+use crate::host::child::{self as blocking, Heard, Link, Output};
 use crate::host::output::Collected;
 use crate::report::Report;
 use crate::usage::Usage;
@@ -76,6 +79,22 @@ impl Ends for blocking::Child {
         self.running.tell_to_end();
     }
 
+    fn can_be_handed_over(&self) -> bool {
+        self.running.link.as_ref().is_some_and(|link| link.berth.is_some())
+    }
+
+    /// A run in a pool is ended by the pool's thread, which replaces the slot.
+    fn hand_over(mut self) -> Option<Self> {
+        self.tell_to_end();
+        if let Some(mut link) = self.running.link.take() {
+            self.running.link = match link.berth.take() {
+                Some(berth) => berth.abandon(link),
+                None => Some(link),
+            };
+        }
+        self.running.link.is_some().then_some(self)
+    }
+
     /// The drop does it.
     fn end(self) {}
 }
@@ -130,16 +149,28 @@ impl Child {
     pub async fn wait(&mut self) -> Result<Report> {
         drop(self.stdin.take());
         drop(self.notifier.take());
-        self.last_word().await.map_err(unwatched)?;
-        // What is left to wait for is over.
-        self.container.unwatched().wait()
+        loop {
+            self.last_word().await.map_err(unwatched)?;
+            if let Some(report) = self.hear()? {
+                return Ok(report);
+            }
+        }
+    }
+
+    /// Takes what init has said; the report, if it has said all. When it has, its slot may be another's at once, and
+    /// nobody may watch it.
+    fn hear(&mut self) -> Result<Option<Report>> {
+        match self.container.unwatched().hear(None)? {
+            Heard::All(report) => Ok(Some(*report)),
+            Heard::Part | Heard::Nothing => self.container.watch_again().map(|()| None),
+        }
     }
 
     /// Waits until init has sent its report and, but for a slot of a pool, has ended.
     async fn last_word(&self) -> io::Result<()> {
         let link = self.container.container().running.link.as_ref();
         match (self.container.watch(), link) {
-            (Some(watch), Some(link)) if link.berth.is_some() => watch.reported(link.init.as_fd()).await,
+            (Some(watch), Some(link)) if link.berth.is_some() => watch.reported().await,
             (Some(watch), Some(link)) => watch.ended(link.init.as_fd()).await,
             _ => Ok(()),
         }
@@ -150,10 +181,12 @@ impl Child {
     /// # Errors
     /// As [`wait`](Self::wait).
     pub fn try_wait(&mut self) -> Result<Option<Report>> {
-        if !self.container.container().has_last_word() {
-            return Ok(None);
+        while self.container.container().has_last_word() {
+            if let Some(report) = self.hear()? {
+                return Ok(Some(report));
+            }
         }
-        self.container.unwatched().try_wait()
+        Ok(None)
     }
 
     /// Closes standard input and the notifier, collects what is written to the pipes, and waits. It reads both pipes
@@ -320,6 +353,46 @@ impl Child {
         child.stderr = receive(stderr)?.map(ChildStderr::from);
         child.notifier = notifier.map(Notifier::into_blocking);
         Ok(child)
+    }
+}
+
+/// # Inside a running container
+impl Child {
+    /// Starts a further command in the container: as [`cofferdam::Child::exec`](crate::Child::exec), with its start
+    /// awaited.
+    ///
+    /// ```
+    /// use cofferdam::{Command, Container, Stdio};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), cofferdam::Error> {
+    /// let server = Container::new().command("sleep").arg("100").stdin(Stdio::null()).spawn_async().await?;
+    /// let mut command = server.exec_async(&Command::new("sleep").arg("100")).await?;
+    /// command.kill()?;
+    /// assert_eq!(command.wait().await?.cause(), cofferdam::Cause::Killed);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, the future kills the command.
+    ///
+    /// # Errors
+    /// As with the blocking handle, and outside a runtime.
+    pub async fn exec_async(&self, command: &Command) -> Result<Exec> {
+        exec::start(self.container.container(), command, Stdio::inherit(), Stdio::inherit()).await
+    }
+
+    /// Runs a further command to its end and collects what it writes. Standard input is empty and the other streams
+    /// are collected unless set.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, the future kills the command, and what was read is lost.
+    ///
+    /// # Errors
+    /// As [`exec_async`](Self::exec_async) and [`Exec::wait_with_output`].
+    pub async fn exec_output_async(&self, command: &Command) -> Result<Output> {
+        let command = exec::start(self.container.container(), command, Stdio::null(), Stdio::piped()).await?;
+        command.wait_with_output().await
     }
 }
 

@@ -2,9 +2,11 @@
 //! runtime waits for it.
 
 mod child;
+mod exec;
 mod notifier;
 mod output;
 mod pause;
+mod pool;
 mod spawn;
 mod tended;
 mod ticks;
@@ -15,6 +17,7 @@ use ::tokio::runtime::Handle;
 use crate::error::{Error, ErrorKind, Result};
 
 pub use child::Child;
+pub use exec::Exec;
 pub use notifier::Notifier;
 pub(crate) use spawn::spawn;
 

@@ -2,13 +2,12 @@
 
 use std::future::poll_fn;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::task::{Context, Poll};
 
 use ::tokio::net::unix::pipe::Receiver;
 
 use super::watch::{Event, Watch};
-use crate::host::child::{Running, nudge};
 use crate::host::output::{Collected, Writer};
 
 /// The most bytes that are read at once: what a pipe holds by default. After some such turns the runtime has this task
@@ -49,20 +48,19 @@ pub(super) async fn read_both(
     pipes: [Option<Receiver>; 2],
     limit: Option<u64>,
     watch: Option<&Watch>,
-    running: &mut Running,
+    writer: &mut impl Writer,
 ) -> io::Result<[Collected<Pipe>; 2]> {
     let pipe = |receiver| Pipe { receiver, turn: Turn::Bounded(0) };
     let mut pipes = pipes.map(|receiver| Collected::new(receiver.map(pipe)));
     let mut left = limit.unwrap_or(u64::MAX);
     let mut ended = false;
     while !ended && pipes.iter().any(|collected| collected.pipe.is_some()) {
-        let init = running.link.as_ref().map(|link| link.init.as_fd());
-        ended = match watch.zip(init) {
-            Some((watch, init)) => poll_fn(|context| poll_any(&pipes, watch, init, context)).await?,
+        ended = match watch {
+            Some(watch) => poll_fn(|context| poll_any(&pipes, watch, context)).await?,
             None => true,
         };
         if read_turn(&mut pipes, ended, &mut left)? {
-            running.end_for_its_output();
+            writer.end_for_its_output();
             break;
         }
     }
@@ -86,13 +84,12 @@ fn read_turn(pipes: &mut [Collected<Pipe>; 2], last: bool, left: &mut u64) -> io
 fn poll_any(
     pipes: &[Collected<Pipe>; 2],
     watch: &Watch,
-    init: BorrowedFd<'_>,
     context: &mut Context<'_>,
 ) -> Poll<io::Result<bool>> {
     while let Poll::Ready(event) = watch.poll_report(context)? {
         match event {
             Event::Ended => return Poll::Ready(Ok(true)),
-            Event::Tick => nudge(init),
+            Event::Tick => watch.nudge(),
         }
     }
     let mut readable = false;

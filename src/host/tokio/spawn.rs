@@ -20,23 +20,69 @@ use crate::config::{Description, Shared};
 use crate::error::Result;
 use crate::host::channel::Received;
 use crate::host::child::nudge;
+use crate::host::slot::{Blank, Slot};
 use crate::host::spawn::{
     Opened, Prepared, Started, Starting, clone_init, complete, header, reason, unheard,
 };
 use crate::host::{diagnose, sys};
+use crate::plan::Plan;
 use crate::wire::Header;
 
 /// As the blocking `spawn`. What it does before the clone, and the clone, it does in place.
 pub(crate) async fn spawn(container: &Shared<Description>, input: Stdio, output: Stdio) -> Result<Child> {
     runtime()?;
     let prepared = Prepared::new(container, &input, &output, false)?;
+    let (prepared, starting, started) = bring_up(prepared).await?;
+    Child::try_from(prepared.child(starting, started))
+}
+
+/// As the blocking `Slot::start`.
+pub(super) async fn start_slot(container: &Description) -> Result<Slot> {
+    let started = match bring_up(Blank::new(container, true)?).await {
+        // A program that itself runs under a filter with a listener can have no other one.
+        Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
+            bring_up(Blank::new(container, false)?).await
+        }
+        started => started,
+    };
+    started.map(|(blank, starting, waiting)| blank.slot(starting, waiting))
+}
+
+/// What is to be started, with its groups.
+trait Planned: Send + Sync + 'static {
+    fn plan(&self) -> &Plan;
+    fn open(&self) -> Result<Opened>;
+}
+
+impl Planned for Prepared {
+    fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    fn open(&self) -> Result<Opened> {
+        Prepared::open(self)
+    }
+}
+
+impl Planned for Blank {
+    fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    fn open(&self) -> Result<Opened> {
+        Blank::open(self)
+    }
+}
+
+/// Starts init and follows the set-up to its end.
+async fn bring_up<P: Planned>(prepared: P) -> Result<(P, Starting, Started)> {
     let opened = prepared.open()?;
-    let starting = clone_init(&prepared.plan)?;
+    let starting = clone_init(prepared.plan())?;
     let half_made = Tended::new(HalfMade { starting, prepared, owner: std::process::id() })?;
     match set_up(&half_made, &opened).await {
         Ok(started) => {
             let HalfMade { starting, prepared, .. } = half_made.into_container();
-            Child::try_from(prepared.child(starting, started))
+            Ok((prepared, starting, started))
         }
         Err(error) => {
             half_made.end().await;
@@ -46,13 +92,13 @@ pub(crate) async fn spawn(container: &Shared<Description>, input: Stdio, output:
 }
 
 /// A container that is being set up, with its groups.
-struct HalfMade {
+struct HalfMade<P> {
     starting: Starting,
-    prepared: Prepared,
+    prepared: P,
     owner: u32,
 }
 
-impl Ends for HalfMade {
+impl<P: Planned> Ends for HalfMade<P> {
     fn init(&self) -> Option<BorrowedFd<'_>> {
         Some(self.starting.pidfd.as_fd())
     }
@@ -78,22 +124,23 @@ impl Ends for HalfMade {
     }
 }
 
-impl HalfMade {
+impl<P: Planned> HalfMade<P> {
     fn init_is_pid_1(&self) -> bool {
-        self.prepared.plan.init_is_pid_1()
+        self.prepared.plan().init_is_pid_1()
     }
 }
 
-async fn set_up(half_made: &Tended<HalfMade>, opened: &Opened) -> Result<Started> {
+async fn set_up<P: Planned>(half_made: &Tended<HalfMade<P>>, opened: &Opened) -> Result<Started> {
     let HalfMade { starting, prepared, .. } = half_made.container();
     let Some(watch) = half_made.watch() else { return Err(diagnose::vanished()) };
     let talk = Talk::new(starting, watch)?;
-    starting.write_maps_of_the_clone(&prepared.plan)?;
-    let body = prepared.plan.encode();
-    let header = header(&prepared.plan, &body, &opened.numbers);
+    let plan = prepared.plan();
+    starting.write_maps_of_the_clone(plan)?;
+    let body = plan.encode();
+    let header = header(plan, &body, &opened.numbers);
     // A launcher that ends early says why in its answer, or by its end.
     let sent = talk.send_plan(&header, opened, &body).await;
-    talk.follow(&prepared.plan).await.map_err(|error| reason(sent, error))
+    talk.follow(plan).await.map_err(|error| reason(sent, error))
 }
 
 /// What is said over the control socket until the workload runs.
@@ -126,7 +173,7 @@ impl<'a> Talk<'a> {
         Ok(())
     }
 
-    async fn follow(&self, plan: &crate::plan::Plan) -> Result<Started> {
+    async fn follow(&self, plan: &Plan) -> Result<Started> {
         loop {
             let received = self.receive().await.map_err(unheard)?;
             if let ControlFlow::Break(started) = self.starting.answer(received, plan)? {

@@ -25,6 +25,19 @@ pub(super) trait Ends: Send + Sync + 'static {
     /// Ends it without waiting.
     fn tell_to_end(&self);
 
+    /// Whether somebody else ends it.
+    fn can_be_handed_over(&self) -> bool {
+        false
+    }
+
+    /// Gives it to somebody else who ends it, if there is one.
+    fn hand_over(self) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        Some(self)
+    }
+
     /// Ends it if it goes on, waits until init has ended, and removes what is left.
     fn end(self);
 }
@@ -68,6 +81,12 @@ impl<T: Ends> Tended<T> {
         self.container.as_mut().expect(WHOLE)
     }
 
+    /// Watches it again.
+    pub fn watch_again(&mut self) -> Result<()> {
+        self.watch = self.container().watch().map_err(unwatched)?;
+        Ok(())
+    }
+
     /// The container, which nobody watches any more.
     pub fn into_container(mut self) -> T {
         drop(self.watch.take());
@@ -107,7 +126,13 @@ const WHOLE: &str = "a container";
 
 impl<T: Ends> Drop for Tended<T> {
     fn drop(&mut self) {
-        let Some(container) = self.container.take() else { return };
+        let Some(mut container) = self.container.take() else { return };
+        if container.goes_on() && !self.in_background && container.can_be_handed_over() {
+            // Whoever takes it may soon have it watched again.
+            drop(self.watch.take());
+            let Some(left) = container.hand_over() else { return };
+            container = left;
+        }
         match (self.watch.take(), Handle::try_current()) {
             (Some(watch), Ok(runtime)) if container.goes_on() && !self.in_background => {
                 container.tell_to_end();

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -59,11 +59,16 @@ impl Watch {
     }
 
     /// Waits until init has sent its report, or has ended.
-    pub async fn reported(&self, init: BorrowedFd<'_>) -> io::Result<()> {
+    pub async fn reported(&self) -> io::Result<()> {
         while let Event::Tick = poll_fn(|context| self.poll_report(context)).await? {
-            nudge(init);
+            self.nudge();
         }
         Ok(())
+    }
+
+    /// Sets init going again, should it have been stopped.
+    pub fn nudge(&self) {
+        nudge(self.init.get_ref().as_fd());
     }
 
     pub async fn next(&self) -> io::Result<Event> {
