@@ -419,3 +419,17 @@ fn nothing_of_set_up_counts_as_wall_time() {
     assert!(fastest > Duration::ZERO);
     assert!(fastest < Duration::from_millis(50), "{fastest:?}");
 }
+
+#[test]
+fn a_descriptor_that_was_given_is_held_by_nobody_but_the_workload() {
+    let (mut reader, writer) = std::io::pipe().expect("a pipe");
+    let container = sh("echo said; exec >&-; exec sleep 1000").stdout(std::os::fd::OwnedFd::from(writer));
+    let child = container.spawn().expect("a container");
+    drop(container);
+
+    let mut said = String::new();
+    reader.read_to_string(&mut said).expect("the end, while the workload runs on");
+
+    assert_eq!(said, "said\n");
+    drop(child);
+}

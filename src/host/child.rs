@@ -21,6 +21,7 @@ use super::sys::Attached;
 use super::terms::Terms;
 use super::{diagnose, output, sys};
 use crate::config::namespaces::{NamespaceSource, SourceKind};
+use crate::config::stdio::{Stdio, StdioConfig, StdioKind};
 use crate::config::{Description, Shared};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::Plan;
@@ -122,6 +123,20 @@ pub struct Output {
     pub report: Report,
     /// The files that a [`Command`](crate::Command::collect) of a pool asked for.
     pub files: Vec<OutputFile>,
+}
+
+impl Template {
+    /// What is kept has none of the descriptors that the workload was given: who reads from a pipe must see its end
+    /// when the workload has closed it.
+    pub fn new(container: &Shared<Description>, workload: Arc<Plan>) -> Self {
+        let mut container = container.clone();
+        let stdio = &container.stdio;
+        let is_given = |stream: &Option<Stdio>| matches!(stream, Some(Stdio(StdioKind::Fd(_))));
+        if stdio.streams.iter().any(is_given) || !stdio.extra.is_empty() {
+            container.stdio = StdioConfig::default();
+        }
+        Template { container, workload }
+    }
 }
 
 impl Child {

@@ -180,11 +180,9 @@ impl Child {
     /// Those of a container that runs.
     fn groups(&self) -> Result<&Groups> {
         self.running.groups().ok_or_else(|| {
-            Error::new(
-                ErrorKind::LimitUnavailable,
-                "cgroup",
-                "the container has ended, and its groups with it",
-            )
+            let what = "the container has ended, and its groups with it";
+            let error = Error::new(ErrorKind::LimitUnavailable, "cgroup", what);
+            error.with_remedy("start another one with this limit")
         })
     }
 

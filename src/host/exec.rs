@@ -59,8 +59,8 @@ pub struct Exec {
 /// # Ok::<(), cofferdam::Error>(())
 /// ```
 impl Child {
-    /// Starts a further command in the container. Standard streams are the host's unless the command or the container
-    /// says otherwise; descriptors that the container was given are given again.
+    /// Starts a further command in the container. Standard streams are the host's unless the command says otherwise;
+    /// descriptors that the container was given are not given again.
     ///
     /// It counts for the container's limits and figures. Its own report has what wait4(2) tells of its process and
     /// those that this has waited for.
@@ -107,7 +107,9 @@ impl Child {
         let streams = open_streams(&merged.stdio, input, output)?;
         output_is_captured(&merged, &streams)?;
         let opened = Opened::open(&plan, Some(&streams), &link.groups)?;
-        let init = link.init.clone();
+        // A descriptor of its own: a runtime watches each only once.
+        let init =
+            link.init.try_clone().map_err(|error| Error::io("host", "a descriptor of init", &error))?;
         let header = header(&plan, &body, &opened.numbers);
         link.send_with(wire::Command::Exec, &header, &opened.numbers, &body).map_err(|error| {
             if matches!(error.raw_os_error(), Some(libc::EPIPE | libc::ECONNRESET)) {
@@ -119,7 +121,7 @@ impl Child {
         // The other end of the socket must be init's alone, or its end would not be seen.
         let plan = plan.without_descriptors();
         let terms = Terms::new(&merged, &Layout::default());
-        Ok(Begun { channel: ours, init, plan, streams, terms })
+        Ok(Begun { channel: ours, init: Arc::new(init), plan, streams, terms })
     }
 }
 

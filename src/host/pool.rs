@@ -229,7 +229,7 @@ impl Order {
         let Some(waiting) = waiting else {
             return Err(Error::errno("pool", "a slot without process", libc::ESRCH));
         };
-        let template = Template { container: merged.into(), workload };
+        let template = Template::new(&merged.into(), workload);
         Ok(Child::new(link, waiting, streams, terms, template))
     }
 }

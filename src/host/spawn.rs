@@ -85,7 +85,7 @@ impl Prepared {
         let init_is_pid_1 = self.plan.init_is_pid_1();
         let link = Link::new(starting.channel, starting.pidfd, init_is_pid_1, self.groups);
         let workload_plan = Arc::new(self.plan.of_the_workload());
-        let template = Template { container: self.container, workload: workload_plan };
+        let template = Template::new(&self.container, workload_plan);
         Child::new(link, workload, self.streams, self.terms, template)
     }
 }
