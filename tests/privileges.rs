@@ -78,8 +78,8 @@ fn the_steps_stand_in_the_explanation_in_their_order() {
     let keys = Seccomp::default().allow_group(SyscallGroup::Keyrings);
     let text = Container::new().command("/bin/true").seccomp(keys).explain().expect("a plan");
     let order = [
-        "session-keyring",
         "bounding-set",
+        "session-keyring",
         "securebits",
         "identity",
         "capabilities",

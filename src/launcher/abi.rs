@@ -9,6 +9,7 @@ pub mod nr {
     pub const CLOSE: usize = 3;
     pub const FSTAT: usize = 5;
     pub const PPOLL: usize = 271;
+    pub const LSEEK: usize = 8;
     pub const MMAP: usize = 9;
     pub const MEMFD_CREATE: usize = 319;
     pub const MUNMAP: usize = 11;
@@ -84,6 +85,7 @@ pub mod nr {
     pub const CLOSE: usize = 57;
     pub const FSTAT: usize = 80;
     pub const PPOLL: usize = 73;
+    pub const LSEEK: usize = 62;
     pub const MMAP: usize = 222;
     pub const MEMFD_CREATE: usize = 279;
     pub const MUNMAP: usize = 215;
@@ -188,6 +190,7 @@ pub const O_CREAT: i32 = 0o100;
 pub const O_TRUNC: i32 = 0o1000;
 pub const O_NONBLOCK: i32 = 0o4000;
 pub const MFD_CLOEXEC: u32 = 1;
+pub const SEEK_SET: i32 = 0;
 pub const O_CLOEXEC: i32 = 0o2_000_000;
 pub const O_PATH: i32 = 0o10_000_000;
 #[cfg(target_arch = "x86_64")]

@@ -406,6 +406,7 @@ fn collect(root: Fd, path: &CStr, most: u64) -> Result<Fd> {
             return Err(Errno(abi::EFBIG));
         }
         sys::copy_file(file, copy)?;
+        sys::rewind(copy)?;
         // A link on the way may lead to a file of /proc, whose size is not known before it is read.
         if sys::size(copy)? > most { Err(Errno(abi::EFBIG)) } else { Ok(copy) }
     });

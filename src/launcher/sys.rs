@@ -109,15 +109,22 @@ pub fn write_all(fd: Fd, mut bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Copies a whole file with sendfile(2), not through this process's memory.
+/// Copies a whole file with sendfile(2), not through this process's memory. Where its offset is does not count, and
+/// does not change.
 pub fn copy_file(from: Fd, to: Fd) -> Result<()> {
+    let mut offset = 0i64;
     loop {
-        match call!(nr::SENDFILE, to.0, from.0, null_mut::<u8>(), 1 << 30) {
+        match call!(nr::SENDFILE, to.0, from.0, &raw mut offset, 1 << 30) {
             Ok(0) => return Ok(()),
             Ok(_) | Err(Errno(abi::EINTR)) => {}
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Sets the offset of a file to its start.
+pub fn rewind(fd: Fd) -> Result<()> {
+    call!(nr::LSEEK, fd.0, 0, abi::SEEK_SET).map(drop)
 }
 
 pub fn close(fd: Fd) {

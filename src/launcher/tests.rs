@@ -15,7 +15,7 @@ fn system_call_numbers_are_those_of_libc() {
     same! {
         nr::READ => libc::SYS_read, nr::WRITE => libc::SYS_write, nr::CLOSE => libc::SYS_close,
         nr::FSTAT => libc::SYS_fstat, nr::PPOLL => libc::SYS_ppoll, nr::MMAP => libc::SYS_mmap,
-        nr::MEMFD_CREATE => libc::SYS_memfd_create, nr::MUNMAP => libc::SYS_munmap, nr::MADVISE => libc::SYS_madvise,
+        nr::LSEEK => libc::SYS_lseek, nr::MEMFD_CREATE => libc::SYS_memfd_create, nr::MUNMAP => libc::SYS_munmap, nr::MADVISE => libc::SYS_madvise,
         nr::SCHED_GETATTR => libc::SYS_sched_getattr, nr::IOPRIO_GET => libc::SYS_ioprio_get,
         nr::PRLIMIT64 => libc::SYS_prlimit64, nr::PWRITE64 => libc::SYS_pwrite64,
         nr::RT_SIGACTION => libc::SYS_rt_sigaction, nr::RT_SIGPROCMASK => libc::SYS_rt_sigprocmask,
@@ -53,7 +53,7 @@ fn system_call_numbers_are_those_of_libc() {
 #[test]
 fn constants_are_those_of_libc() {
     same! {
-        abi::EPERM => libc::EPERM, abi::E2BIG => libc::E2BIG, abi::CLOCK_REALTIME_COARSE => libc::CLOCK_REALTIME_COARSE, abi::EFBIG => libc::EFBIG,
+        abi::EPERM => libc::EPERM, abi::E2BIG => libc::E2BIG, abi::SEEK_SET => libc::SEEK_SET, abi::CLOCK_REALTIME_COARSE => libc::CLOCK_REALTIME_COARSE, abi::EFBIG => libc::EFBIG,
         abi::O_NONBLOCK => libc::O_NONBLOCK, abi::MFD_CLOEXEC => libc::MFD_CLOEXEC,
         abi::CLONE_NEWNET => libc::CLONE_NEWNET, abi::STATX_BASIC_STATS => libc::STATX_BASIC_STATS, abi::EAGAIN => libc::EAGAIN,
         abi::MAP_NORESERVE => libc::MAP_NORESERVE, abi::MADV_DONTNEED => libc::MADV_DONTNEED,
