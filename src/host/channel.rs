@@ -3,6 +3,8 @@
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -38,6 +40,9 @@ pub(crate) fn pair() -> io::Result<(Channel, OwnedFd)> {
     Ok((Channel { socket: Arc::new(sys::set_aside(socket)) }, other))
 }
 
+/// How long to try where the kernel takes no descriptors.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 impl AsFd for Channel {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
@@ -58,12 +63,32 @@ impl Channel {
         fds: &[RawFd],
         body: &[u8],
     ) -> io::Result<()> {
-        let mut sent = self.begin_plan(header, fds, body)?;
+        let mut sent = self.begin_when_possible(peer, header, fds, body)?;
         while sent < body.len() {
             self.wait_for_room(peer)?;
             sent += self.continue_plan(&body[sent..])?;
         }
         Ok(())
+    }
+
+    /// Also where the socket is full, and where so many descriptors of the user are under way (in other threads, or
+    /// programs) that the kernel takes no more: they arrive soon.
+    fn begin_when_possible(
+        &self,
+        peer: BorrowedFd<'_>,
+        header: &Header,
+        fds: &[RawFd],
+        body: &[u8],
+    ) -> io::Result<usize> {
+        let last = Instant::now() + PATIENCE;
+        loop {
+            let begun = self.begin_plan(header, fds, body);
+            match begun.as_ref().err().and_then(io::Error::raw_os_error) {
+                Some(libc::EAGAIN) => self.wait_for_room(peer)?,
+                Some(libc::ETOOMANYREFS) if Instant::now() < last => thread::sleep(Duration::from_millis(1)),
+                _ => return begun,
+            }
+        }
     }
 
     /// Sends the header, the descriptors, and so much of the body as there is room for; how much that was.

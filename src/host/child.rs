@@ -541,7 +541,11 @@ impl Link {
     pub fn send_with(&self, command: Command, header: &Header, fds: &[RawFd], body: &[u8]) -> Result<()> {
         let _turn = self.turn();
         let sent = self.channel.send(command);
-        let sent = sent.and_then(|()| self.channel.send_plan(self.init.as_fd(), header, fds, body));
+        let sent = sent.and_then(|()| {
+            let rest = self.channel.send_plan(self.init.as_fd(), header, fds, body);
+            // Init waits for the rest; it must not take what is sent next for it.
+            rest.inspect_err(|_| self.channel.shut_down())
+        });
         sent.map_err(|error| Error::io("host", "cannot tell init", &error))
     }
 

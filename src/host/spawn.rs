@@ -278,9 +278,8 @@ impl Starting {
         self.write_maps_of_the_clone(plan)?;
         let body = plan.encode();
         let header = header(plan, &body, &opened.numbers);
-        // A launcher that ends early says why in its answer, or by its end.
-        let sent = self.channel.send_plan(self.pidfd.as_fd(), &header, &opened.numbers, &body);
-        self.follow(plan).map_err(|error| reason(sent, error))
+        was_sent(self.channel.send_plan(self.pidfd.as_fd(), &header, &opened.numbers, &body))?;
+        self.follow(plan)
     }
 
     /// Returns the workload, if the plan has one.
@@ -373,14 +372,20 @@ pub(super) fn header(plan: &Plan, body: &[u8], fds: &[RawFd]) -> Header {
     }
 }
 
-/// Why there is no container, when the plan was sent with this result and the answer was this error.
-pub(super) fn reason(sent: io::Result<()>, error: Error) -> Error {
-    match sent {
-        Err(failed) if failed.raw_os_error() != Some(libc::EPIPE) => {
-            Error::io("host", "cannot send the plan", &failed)
+/// Whether the plan is on its way. A launcher that ended meanwhile says why in its answer, or by its end; one that
+/// got nothing would wait for ever.
+pub(super) fn was_sent(sent: io::Result<()>) -> Result<()> {
+    sent.or_else(|error| match error.raw_os_error() {
+        Some(libc::EPIPE | libc::ECONNRESET) => Ok(()),
+        Some(libc::ETOOMANYREFS) => {
+            let error = Error::io("host", "cannot send the plan", &error).with_kind(ErrorKind::ResourceExhausted);
+            Err(error.with_remedy(
+                "the user has more descriptors under way than its limit of open files allows: raise that, or try \
+                 again",
+            ))
         }
-        _ => error,
-    }
+        _ => Err(Error::io("host", "cannot send the plan", &error)),
+    })
 }
 
 pub(super) fn unheard(error: io::Error) -> Error {

@@ -22,7 +22,7 @@ use crate::host::channel::Received;
 use crate::host::child::nudge;
 use crate::host::slot::{Blank, Slot};
 use crate::host::spawn::{
-    Opened, Prepared, Started, Starting, clone_init, complete, header, reason, unheard,
+    Opened, Prepared, Started, Starting, clone_init, complete, header, unheard, was_sent,
 };
 use crate::host::{diagnose, sys};
 use crate::plan::Plan;
@@ -138,9 +138,8 @@ async fn set_up<P: Planned>(half_made: &Tended<HalfMade<P>>, opened: &Opened) ->
     starting.write_maps_of_the_clone(plan)?;
     let body = plan.encode();
     let header = header(plan, &body, &opened.numbers);
-    // A launcher that ends early says why in its answer, or by its end.
-    let sent = talk.send_plan(&header, opened, &body).await;
-    talk.follow(plan).await.map_err(|error| reason(sent, error))
+    was_sent(talk.send_plan(&header, opened, &body).await)?;
+    talk.follow(plan).await
 }
 
 /// What is said over the control socket until the workload runs.
