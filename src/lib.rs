@@ -306,6 +306,7 @@
 //! | seccomp's user notification, with `CONTINUE` | 5.5 | error, only for [`SeccompAction::Kill`], [`SeccompAction::Notify`] and [`Seccomp::report_only`] |
 //! | `SECCOMP_IOCTL_NOTIF_ADDFD` | 5.9 | error of [`Notification::give`] |
 //! | the kernel's memory of calls that are always allowed | 5.11 | each call runs through the filter |
+//! | `ns_last_pid` of proc_sys_kernel(5), `CONFIG_CHECKPOINT_RESTORE` | 3.3 | a container of a [`Pool`] serves once |
 //! | `MFD_EXEC` | 6.3 | not needed before |
 //!
 //! The whole table, with man pages, is in `docs/kernel-features.md`. x86_64 is tested, on Linux 6.18 and, in a
