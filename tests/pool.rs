@@ -63,6 +63,8 @@ fn a_command_runs_as_in_a_container_of_its_own() {
     let look = "id; pwd; env | sort; ls /; hostname; cat /proc/self/cgroup; ls -A /tmp /dev /dev/shm /dev/mqueue; \
                 cat /proc/self/status | grep -E 'Cap|Seccomp:|NoNewPrivs|NSpid'; ls /proc/self/fd | wc -l; ulimit -a; \
                 ip=$(cat /proc/net/dev | wc -l); echo $ip $$; touch /x";
+    // Moves this program to its group, which /proc/self/cgroup would show of a container that runs meanwhile.
+    probe_first();
     let alone = output(&Container::new().command("sh").args(["-c", look]));
     let pool = pool(&Container::new(), 1);
 
