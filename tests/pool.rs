@@ -580,3 +580,19 @@ fn a_container_whose_namespaces_another_one_has_joined_serves_once() {
     assert_eq!(stdout(&pool, &sh("ls -d /proc/[0-9]*")), "/proc/1\n/proc/2");
     drop(other);
 }
+
+#[test]
+fn the_time_of_a_short_run_is_its_own() {
+    let pool = pool(&Container::new().wall_time_limit(Duration::from_secs(60)), 2);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..100 {
+                    let report = pool.run(&Command::new("true")).expect("a report");
+                    assert_eq!(report.cause(), Cause::Exited, "{report:?}");
+                    assert!(report.wall_time() < Duration::from_secs(60), "{report:?}");
+                }
+            });
+        }
+    });
+}

@@ -93,7 +93,8 @@ impl Run {
     pub fn settle(&mut self, reaped: &Reaped) {
         self.account.add(&reaped.usage);
         if reaped.pid == self.process.pid {
-            self.ended = Some((reaped.status, sys::now().saturating_sub(self.started)));
+            // Of a short run init may hear of the end before it has heard of the start.
+            self.ended = Some((reaped.status, sys::now()));
         }
     }
 
@@ -138,13 +139,13 @@ impl Run {
 
     /// Tells the host how it ended.
     pub fn report(&self) {
-        let Some((status, wall)) = self.ended else { return };
+        let Some((status, moment)) = self.ended else { return };
         let end = End {
             // A workload that ended in another way than by init's SIGKILL ended by itself, just before.
             ending: if status & 0x7f == abi::SIGKILL { self.ending } else { Ending::Own },
             status,
             // Before its `execve` no time has passed.
-            wall: if self.started == 0 { 0 } else { wall },
+            wall: if self.started == 0 { 0 } else { moment.saturating_sub(self.started) },
             setup: self.setup,
             violation: self.listener.violation,
             reported: self.listener.reported,
