@@ -135,6 +135,11 @@ pub fn serve(mut walk: Walk, terms: Terms) -> Outcome {
     init::serve(slot)
 }
 
+/// The latest moment that a time of a file can mean: some file systems, mqueue among them, keep whole seconds.
+fn latest((seconds, nanoseconds): (i64, u32)) -> (i64, u32) {
+    (seconds, if nanoseconds == 0 { 999_999_999 } else { nanoseconds })
+}
+
 /// When the roots of file systems were touched last.
 fn touched(paths: &'static [u8]) -> Option<[Times; MOST_FILE_SYSTEMS]> {
     let mut all = [Times::default(); MOST_FILE_SYSTEMS];
@@ -255,7 +260,7 @@ impl Slot {
         let untouched = self.untouched.is_some_and(|before| {
             let same = touched(paths) == Some(before);
             // A clock that has not moved on since they were made would not show it.
-            same && before.iter().all(|[_, _, changed]| *changed < self.parked)
+            same && before.iter().all(|[_, _, changed]| latest(*changed) < self.parked)
         });
         if untouched && are_empty && !self.seen.objects {
             self.walk.places.own = self.own_of_the_round;
