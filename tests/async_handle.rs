@@ -8,7 +8,7 @@ use std::future::{Future, poll_fn};
 use std::io::{Read, Write};
 use std::pin::pin;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cofferdam::tokio::{Child, Notifier};
 use cofferdam::{
@@ -19,53 +19,18 @@ use common::calls::{has_perl, perl};
 use common::helper::{is_helper, run_helper};
 use common::limits::{allows, can_account, probe_first};
 use common::processes::{
-    DEADLINE, ProcessState, children_of, is_alive, is_stopped, own_cgroups, processes_with, unique_sleep,
+    ProcessState, children_of, is_alive, is_stopped, own_cgroups, processes_with, unique_sleep,
 };
+use common::tasks::{eventually, many_threads, one_thread, polled};
 use common::{namespace_of_host, on_host, sh, text};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::pipe;
-use tokio::runtime::{Builder, Runtime};
-
-/// One thread, and no timer: all that the library needs.
-fn one_thread() -> Runtime {
-    Builder::new_current_thread().enable_io().build().expect("a runtime")
-}
-
-fn many_threads() -> Runtime {
-    Builder::new_multi_thread().worker_threads(2).enable_io().build().expect("a runtime")
-}
+use tokio::runtime::Builder;
 
 /// Runs a task on either flavour of the runtime.
 fn on_both(task: impl AsyncFn()) {
     one_thread().block_on(task());
     many_threads().block_on(task());
-}
-
-/// Polls a future so often at most, and then drops it; whether it was ready before.
-async fn polled(times: usize, future: impl Future) -> bool {
-    let mut future = pin!(future);
-    let mut left = times;
-    poll_fn(|context| {
-        if left == 0 {
-            return Poll::Ready(false);
-        }
-        left -= 1;
-        match future.as_mut().poll(context) {
-            Poll::Ready(_) => Poll::Ready(true),
-            Poll::Pending if left == 0 => Poll::Ready(false),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
-}
-
-/// Waits until something is so, and lets other tasks run meanwhile.
-async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + DEADLINE;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "not within {DEADLINE:?}: {what}");
-        tokio::task::yield_now().await;
-    }
 }
 
 fn sleeper() -> Container {

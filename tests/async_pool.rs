@@ -8,25 +8,16 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cofferdam::tokio::{Child, Exec};
 use cofferdam::{Cause, Command, Container, ErrorKind, Feature, Limit, Pool, Stdio};
 use common::helper::{is_helper, run_helper};
 use common::limits::{allows, probe_first};
-use common::processes::{DEADLINE, ProcessState, is_alive, own_cgroups, processes_with, unique_sleep};
+use common::processes::{ProcessState, is_alive, own_cgroups, processes_with, unique_sleep};
+use common::tasks::{eventually, many_threads, one_thread, polled};
 use common::text;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::runtime::{Builder, Runtime};
-
-/// One thread, and no timer: all that the library needs.
-fn one_thread() -> Runtime {
-    Builder::new_current_thread().enable_io().build().expect("a runtime")
-}
-
-fn many_threads() -> Runtime {
-    Builder::new_multi_thread().worker_threads(2).enable_io().build().expect("a runtime")
-}
 
 fn pool(container: &Container, slots: usize) -> Arc<Pool> {
     probe_first();
@@ -40,29 +31,6 @@ fn sh(script: &str) -> Command {
 /// A run that ends when its standard input does.
 fn reader() -> Command {
     Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null())
-}
-
-/// Polls a future so often at most, and then drops it; whether it was ready before.
-async fn polled(times: usize, future: impl Future) -> bool {
-    let mut future = pin!(future);
-    let mut left = times;
-    poll_fn(|context| {
-        left -= 1;
-        match future.as_mut().poll(context) {
-            Poll::Ready(_) => Poll::Ready(true),
-            Poll::Pending if left == 0 => Poll::Ready(false),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
-}
-
-async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + DEADLINE;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "not within {DEADLINE:?}: {what}");
-        tokio::task::yield_now().await;
-    }
 }
 
 /// All slots run something at once, and one more has to wait.

@@ -10,6 +10,8 @@ pub mod cgroups;
 pub mod helper;
 pub mod limits;
 pub mod processes;
+#[cfg(feature = "tokio")]
+pub mod tasks;
 
 use std::fs;
 use std::io::{self, Write};
