@@ -19,6 +19,10 @@ pub const HOST_FD: i32 = 4;
 /// `SCM_MAX_FD`: the most descriptors that one message carries.
 pub const MAX_FDS: usize = 253;
 
+/// The most bytes that steps which come later, and the pointer tables of their `execve`, can take: more than the
+/// kernel allows for arguments and environment.
+pub const ROOM: usize = 24 << 20;
+
 /// Stands for "no descriptor" where a step may have one.
 pub const NO_FD: u32 = u32::MAX;
 

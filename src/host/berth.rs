@@ -44,10 +44,6 @@ impl Berth {
         Berth { stock, slot, plan, collected, is_shared, files: Vec::new() }
     }
 
-    pub fn plan(&self) -> &Plan {
-        &self.plan
-    }
-
     /// The paths of the files that are to be copied out.
     fn paths(&self) -> impl Iterator<Item = PathBuf> + '_ {
         self.collected.steps.iter().filter_map(|step| match step {

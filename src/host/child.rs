@@ -441,7 +441,7 @@ impl Running {
         let berth = self.link.as_mut().and_then(|link| link.berth.take());
         match (self.link.take(), berth) {
             (Some(link), Some(berth)) => {
-                let error = diagnose::setup_failed(berth.plan(), step, errno, item);
+                let error = diagnose::setup_failed(&berth.plan, step, errno, item);
                 berth.leave(link, &Usage::default());
                 error
             }

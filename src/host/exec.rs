@@ -12,7 +12,6 @@ use super::channel::{self, Channel, Received};
 use super::child::{Child, Output, is_gone, lost, poll_timeout};
 use super::notifier::Notifier;
 use super::output::{self, Writer};
-use super::slot::MOST;
 use super::spawn::{Opened, Started, header, open_streams, output_is_captured, started};
 use super::stdio::Stream;
 use super::terms::Terms;
@@ -96,14 +95,7 @@ impl Child {
         let (ours, theirs) = channel::pair().map_err(|error| Error::io("host", "a socket pair", &error))?;
         let socket = Resource::Given(Arc::new(theirs));
         let plan = plan::beside(&merged, &template.workload, socket)?;
-        let body = plan.encode();
-        if body.len() + plan.scratch > MOST {
-            return Err(Error::new(
-                ErrorKind::InvalidInput,
-                "exec",
-                "arguments and environment are too long",
-            ));
-        }
+        let body = plan.encode_for_room()?;
         let streams = open_streams(&merged.stdio, input, output)?;
         output_is_captured(&merged, &streams)?;
         let opened = Opened::open(&plan, Some(&streams), &link.groups)?;

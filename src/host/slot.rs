@@ -14,7 +14,7 @@ use super::spawn::{Opened, Started, Starting, bring_up, header, open_group, star
 use super::stdio::Stream;
 use super::{diagnose, facts};
 use crate::config::Description;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::plan::{self, Plan, Resource, Serving, SlotPlan};
 use crate::wire::{Command, Record, spoiled};
 
@@ -235,14 +235,7 @@ impl Slot {
     /// Sends the steps of a run to the process that waits for them.
     pub fn send_run(&mut self, run: &Plan, streams: &[Stream; 3], announce: bool) -> Result<()> {
         let opened = Opened::open(run, Some(streams), &self.link.groups)?;
-        let body = run.encode();
-        if body.len() + run.scratch > MOST {
-            return Err(Error::new(
-                ErrorKind::InvalidInput,
-                "exec",
-                "arguments and environment are too long",
-            ));
-        }
+        let body = run.encode_for_room()?;
         let mut header = header(run, &body, &opened.numbers);
         header.announce = u64::from(announce);
         let sent = self.runs.send_plan(self.link.init.as_fd(), &header, &opened.numbers, &body);
@@ -254,6 +247,3 @@ impl Slot {
         (self.link, self.waiting, Vacated { runs: self.runs, terms: self.terms })
     }
 }
-
-/// What the launcher has room for.
-pub(super) const MOST: usize = 24 << 20;

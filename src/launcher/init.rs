@@ -3,13 +3,14 @@
 
 use super::abi::{self, PollFd};
 use super::channel;
-use super::jobs::{self, Jobs, Messages};
+use super::jobs::{self, Jobs};
 use super::listener::Listener;
+use super::messages::Messages;
 use super::meter::{Meter, Source};
 use super::processes::Processes;
 use super::run::Run;
 use super::shared::Shared;
-use super::slot::{Slot, Stop};
+use super::slot::Slot;
 use super::state::{Outcome, Places, Plan};
 use super::sys::{self, Fd, Reaped, Spawned};
 use crate::wire::{CONTROL_FD, Command, End, Ending, HOST_FD, Record, listener};
@@ -340,13 +341,9 @@ impl Init {
         let Some(slot) = &mut self.slot else { return };
         match slot.renew() {
             Ok(run) => self.main = Some(run),
-            Err(stop) => self.give_up(&stop),
+            // A host that has other groups for it may try again.
+            Err(stop) => channel::send(&stop.record()),
         }
-    }
-
-    /// Tells the host why the slot cannot go on. A host that has other groups for it may try again.
-    fn give_up(&mut self, stop: &Stop) {
-        channel::send(&stop.record());
     }
 
     /// Sends SIGKILL to everything. The first reason counts, and none that comes after the end.

@@ -2,28 +2,24 @@
 
 use super::abi;
 use super::channel::{self, Reporter};
-use super::listener::Listener;
+use super::listener::{Listener, Seen};
+use super::messages::Messages;
 use super::meter::{Meter, Source};
 use super::run::Run;
 use super::shared::Shared;
 use super::state::{Descriptors, Failure, Outcome, Places, Plan};
-use super::steps::{self, ROOM};
+use super::steps;
 use super::sys::{self, Errno, Fd, Ground, Reaped, Result, Spawned};
-use crate::wire::{Ending, Header, Record, item, listener};
+use crate::wire::{Ending, Header, ROOM, Record, item, listener};
 
 /// The most that run at a time.
 pub const MOST: usize = 64;
 
-/// Nanoseconds after which a process that has not called `execve` is set going, and those after which it is given up.
-const NUDGE: u64 = 10_000_000;
-const PATIENCE: u64 = 5_000_000_000;
-
 /// The commands, and what their beginnings need, made when the first one comes.
 pub struct Jobs {
     workshop: Option<Workshop>,
-    /// What was heard by the listeners of those that have ended.
-    pub saw_sockets: bool,
-    pub saw_objects: bool,
+    /// What those that have ended have asked for.
+    pub seen: Seen,
 }
 
 struct Workshop {
@@ -44,7 +40,7 @@ impl Workshop {
 
 impl Jobs {
     pub fn new() -> Self {
-        Jobs { workshop: None, saw_sockets: false, saw_objects: false }
+        Jobs { workshop: None, seen: Seen::default() }
     }
 
     /// Those that run.
@@ -156,8 +152,7 @@ impl Jobs {
         let Some(workshop) = &mut self.workshop else { return };
         for slot in workshop.runs.iter_mut() {
             let Some(run) = slot.as_ref().filter(|run| run.process.pid == 0) else { continue };
-            self.saw_sockets |= run.listener.saw_sockets;
-            self.saw_objects |= run.listener.saw_objects;
+            self.seen = self.seen.or(run.listener.seen);
             if run.listener.number() < 0 {
                 *slot = None;
             }
@@ -191,68 +186,5 @@ impl Job<'_> {
             steps::walk_through(plan, self.body, places, Reporter::Init(shared), room)
         })?;
         Ok((process, if shares { 0 } else { self.header.clock_offset }))
-    }
-}
-
-/// The socket at which init gets the listener of a process's filter, if that is to have one.
-pub struct Messages {
-    pub ours: Option<Fd>,
-    pub theirs: Option<Fd>,
-}
-
-impl Messages {
-    pub fn new(header: &Header) -> Result<Self> {
-        if header.listener == listener::NONE {
-            return Ok(Messages { ours: None, theirs: None });
-        }
-        Messages::always()
-    }
-
-    /// One that also tells, by its end, when the process has called `execve`.
-    pub fn always() -> Result<Self> {
-        let (ours, theirs) = sys::socket_pair()?;
-        Ok(Messages { ours: Some(ours), theirs: Some(theirs) })
-    }
-
-    /// What was handed over, once the process has called `execve`.
-    pub fn take_listener(self) -> Result<Option<Fd>> {
-        let listener = self.listener()?;
-        self.close_ours();
-        Ok(listener)
-    }
-
-    fn listener(&self) -> Result<Option<Fd>> {
-        Ok(self.ours.map(channel::take_over).transpose()?.flatten())
-    }
-
-    /// Waits until a process has called `execve`, or is gone. A workload of the same user may stop it on its way,
-    /// again and again: it is set going again, and given up where the workload's time is over, or init's patience.
-    fn await_execve(&self, process: &Spawned, host: Fd, workload: &mut Run) {
-        let watched = |fd, events| abi::PollFd { fd, events, revents: 0 };
-        let mut fds = [watched(self.ours.map_or(-1, |fd| fd.0), 0), watched(host.0, abi::POLLIN)];
-        let last = sys::now().saturating_add(PATIENCE);
-        let (mut timeout, mut signal) = (NUDGE / 10, abi::SIGCONT);
-        loop {
-            let polled = sys::poll(&mut fds, Some(timeout));
-            let [ours, host] = &fds;
-            if ours.revents != 0 || ours.fd < 0 {
-                return;
-            }
-            let has_time = workload.until_a_limit_is_reached();
-            if host.revents != 0 || polled.is_err() || has_time.is_err() || sys::now() >= last {
-                signal = abi::SIGKILL;
-            }
-            timeout = has_time.ok().flatten().unwrap_or(NUDGE).min(NUDGE);
-            fds[1].fd = if signal == abi::SIGKILL { -1 } else { fds[1].fd };
-            let _ = sys::kill(process.pid, signal);
-        }
-    }
-
-    pub fn close_theirs(&self) {
-        sys::close_if_any(self.theirs);
-    }
-
-    pub fn close_ours(&self) {
-        sys::close_if_any(self.ours);
     }
 }

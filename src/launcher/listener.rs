@@ -8,20 +8,36 @@ use crate::wire::{Calls, listener};
 pub struct Listener {
     fd: Option<Fd>,
     purpose: u64,
-    /// Sockets that use the network have been asked for.
-    pub saw_sockets: bool,
-    /// IPC objects or files without a name have been asked for.
-    pub saw_objects: bool,
+    pub seen: Seen,
     /// One more than the number of the call that was the end; 0 before.
     pub violation: u64,
     /// The calls that were let through.
     pub reported: Calls,
 }
 
+/// What a run has asked for that leaves traces nobody could find.
+#[derive(Clone, Copy, Default)]
+pub struct Seen {
+    /// Sockets that use the network.
+    pub sockets: bool,
+    /// IPC objects, or files without a name.
+    pub objects: bool,
+}
+
+impl Seen {
+    /// What has to be supposed where nobody watched.
+    pub const ALL: Seen = Seen { sockets: true, objects: true };
+
+    /// What one or the other has asked for.
+    pub fn or(self, other: Seen) -> Seen {
+        Seen { sockets: self.sockets || other.sockets, objects: self.objects || other.objects }
+    }
+}
+
 impl Listener {
     pub fn new(fd: Option<Fd>, purpose: u64) -> Self {
-        let (saw_sockets, saw_objects) = (false, false);
-        Listener { fd, purpose, saw_sockets, saw_objects, violation: 0, reported: Calls::default() }
+        let seen = Seen::default();
+        Listener { fd, purpose, seen, violation: 0, reported: Calls::default() }
     }
 
     /// None.
@@ -57,9 +73,9 @@ impl Listener {
             listener::REPORT => self.reported.insert(number),
             listener::WATCH if number as usize == nr::SOCKET => {
                 // Those of the family of names leave nothing once they are closed.
-                self.saw_sockets |= call.arguments[0] as i32 != abi::AF_UNIX;
+                self.seen.sockets |= call.arguments[0] as i32 != abi::AF_UNIX;
             }
-            listener::WATCH => self.saw_objects = true,
+            listener::WATCH => self.seen.objects = true,
             _ => {
                 if self.violation == 0 {
                     self.violation = u64::from(number) + 1;

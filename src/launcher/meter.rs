@@ -53,7 +53,7 @@ impl Meter {
     /// One that counts from now on, whatever the source has counted before.
     pub fn from_now(source: Source, cpus: u64) -> Self {
         let before = match source {
-            Source::Cgroup(file) => read_cgroup(file),
+            Source::Cgroup(file) => read_number(file),
             Source::Process(_) => reaped(),
         };
         Meter::new(source, before, cpus, 0)
@@ -127,19 +127,15 @@ impl Meter {
 
     fn used(&self) -> u64 {
         let used = match self.source {
-            Source::Cgroup(file) => read_cgroup(file),
+            Source::Cgroup(file) => read_number(file),
             Source::Process(pid) => sys::cpu_time_of(pid).unwrap_or_default().saturating_add(reaped()),
         };
         used.saturating_sub(self.before)
     }
 }
 
-/// The number in a file of one.
+/// The first number of a file of a cgroup.
 pub fn read_number(file: Fd) -> u64 {
-    read_cgroup(file)
-}
-
-fn read_cgroup(file: Fd) -> u64 {
     let mut buffer = [0u8; 64];
     let count = sys::read_from_start(file, &mut buffer).unwrap_or_default();
     parse(buffer.get(..count).unwrap_or_default())

@@ -18,6 +18,7 @@ mod init;
 mod jobs;
 mod landlock;
 mod listener;
+mod messages;
 mod meter;
 mod mounts;
 mod network;
@@ -39,6 +40,13 @@ mod tests;
 use crate::wire::item;
 use channel::Reporter;
 use sys::Pass;
+
+/// Copies as much as both have; that of slices would panic where the lengths differ.
+fn copy(to: &mut [u8], from: &[u8]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+    }
+}
 
 /// The whole life of the launcher.
 #[cfg_attr(test, allow(dead_code))]

@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 
 use super::sys::{self, Errno, Fd, Result};
-use super::{abi, system};
+use super::{abi, copy, system};
 
 /// The namespace, as it was when nothing had used it.
 pub struct Network {
@@ -65,12 +65,6 @@ impl Network {
         sys::unshare(abi::CLONE_NEWNET)?;
         system::loopback_up()?;
         self.look()
-    }
-}
-
-fn copy(to: &mut [u8], from: &[u8]) {
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = *from;
     }
 }
 

@@ -6,8 +6,8 @@
 
 use core::ffi::CStr;
 
-use super::abi;
 use super::sys::{self, Errno, Fd, Result};
+use super::{abi, copy};
 
 /// `PATH_MAX`: the host has checked that paths are shorter.
 const BUFFER: usize = 4096;
@@ -104,9 +104,7 @@ fn with_c_str<T>(bytes: &[u8], use_it: impl FnOnce(&CStr) -> Result<T>) -> Resul
     if bytes.is_empty() || bytes.len() >= BUFFER {
         return Err(Errno(abi::EINVAL));
     }
-    for (to, from) in buffer.iter_mut().zip(bytes) {
-        *to = *from;
-    }
+    copy(&mut buffer, bytes);
     match CStr::from_bytes_until_nul(&buffer) {
         Ok(text) => use_it(text),
         Err(_) => Err(Errno(abi::EINVAL)),

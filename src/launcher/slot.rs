@@ -15,18 +15,19 @@
 use core::ffi::CStr;
 
 use super::channel::{self, Reporter};
-use super::jobs::{Jobs, Messages};
-use super::listener::Listener;
+use super::jobs::Jobs;
+use super::listener::{Listener, Seen};
+use super::messages::Messages;
 use super::meter::{self, Meter, Source};
 use super::network::Network;
 use super::run::Run;
 use super::settings::Settings;
 use super::shared::Shared;
 use super::state::{Descriptors, Failure, Outcome, OwnMounts, Places};
-use super::steps::{ROOM, Walk};
+use super::steps::Walk;
 use super::sys::{self, CWD, Errno, Fd, Ground, Reaped, Result};
 use super::{abi, init, mounts, system};
-use crate::wire::{CONTROL_FD, Ending, HOST_FD, Header, Reader, Record, Step, item, listener, spoiled};
+use crate::wire::{CONTROL_FD, Ending, HOST_FD, Header, ROOM, Reader, Record, Step, item, listener, spoiled};
 
 /// What the step `serve` says.
 pub struct Terms {
@@ -96,13 +97,6 @@ const LARGE: u64 = 64 << 10;
 /// Of more file systems than this none is looked at: all are replaced.
 const MOST_FILE_SYSTEMS: usize = 8;
 
-/// What init has heard of a run by the listener of its filter.
-#[derive(Clone, Copy)]
-struct Seen {
-    sockets: bool,
-    objects: bool,
-}
-
 /// Becomes a slot. Returns only the failure to do so.
 pub fn serve(mut walk: Walk, terms: Terms) -> Outcome {
     init::prepare()?;
@@ -126,7 +120,7 @@ pub fn serve(mut walk: Walk, terms: Terms) -> Outcome {
         offset: 0,
         own,
         own_of_the_round: own,
-        seen: Seen { sockets: true, objects: true },
+        seen: Seen::ALL,
         untouched: None,
         paths: &[],
         parked: (0, 0),
@@ -185,12 +179,8 @@ impl Slot {
     pub fn tell_the_end(&mut self, mut run: Run, jobs: &mut Jobs) {
         sys::close_if_any(self.messages.take());
         sys::close_if_any(self.for_the_host.take());
-        let is_watched = self.header().listener == listener::WATCH;
-        self.seen = Seen {
-            sockets: run.listener.saw_sockets || jobs.saw_sockets || !is_watched,
-            objects: run.listener.saw_objects || jobs.saw_objects || !is_watched,
-        };
-        (jobs.saw_sockets, jobs.saw_objects) = (false, false);
+        let seen = run.listener.seen.or(core::mem::take(&mut jobs.seen));
+        self.seen = if self.header().listener == listener::WATCH { seen } else { Seen::ALL };
         run.listener.close();
         sys::close(run.process.pidfd);
         match self.shared.failure() {

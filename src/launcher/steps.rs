@@ -4,11 +4,11 @@ use core::ffi::CStr;
 
 use super::abi;
 use super::channel::{self, Reporter, send};
-use super::jobs::Messages;
+use super::messages::Messages;
 use super::shared::Shared;
 use super::state::{Failure, In, Outcome, Places, Plan};
 use super::sys::{self, Errno, Fd, Fork, Ground, How, Pass, Spawned};
-use super::{identity, init, landlock, mounts, slot, system, workload};
+use super::{copy, identity, init, landlock, mounts, slot, system, workload};
 use crate::wire::{Command, Reader, Record, Step, item};
 
 /// A step as the launcher sees it.
@@ -31,10 +31,6 @@ pub struct Walk {
     /// The listener of the filter, until it is handed over.
     listener: Option<Fd>,
 }
-
-/// The most that steps received later, and the pointer tables of their `execve`, can take: more than the kernel
-/// allows for arguments and environment. What is not used is not there.
-pub const ROOM: usize = 24 << 20;
 
 /// Carries out the plan. Init's way through ends in its main loop, the workload's in `execve`.
 pub fn walk(plan: Plan) -> ! {
@@ -290,9 +286,7 @@ pub fn walk_through(
 ) -> Outcome<Walk> {
     let too_big = Failure { errno: Errno(abi::E2BIG), item: item::PLAN };
     let (body, room) = room.split_at_mut_checked(steps.len()).ok_or(too_big)?;
-    for (to, from) in body.iter_mut().zip(steps) {
-        *to = *from;
-    }
+    copy(body, steps);
     let body = &*body;
     Ok(Walk::new(Plan { body, ..plan }, Reader::new(body), 0, places, reporter, room))
 }

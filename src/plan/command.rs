@@ -10,10 +10,20 @@ use crate::config::command::{CommandConfig, FileContent};
 use crate::config::program::Program;
 use crate::config::stdio::StdioConfig;
 use crate::config::{Description, Resource as Limited};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::wire::ROOM;
 
 /// Steps with what they need, in the making.
 impl Plan {
+    /// The steps as the launcher reads them where it has made room for them before they came.
+    pub fn encode_for_room(&self) -> Result<Vec<u8>> {
+        let body = self.encode();
+        if body.len() + self.scratch > ROOM {
+            return Err(Error::invalid("exec", "arguments and environment are too long"));
+        }
+        Ok(body)
+    }
+
     /// The index of a new resource.
     pub(super) fn resource(&mut self, resource: Resource) -> u32 {
         self.resources.push(resource);
